@@ -1,0 +1,59 @@
+"""What must hold of a machine after every step; the tests call it everywhere."""
+
+from __future__ import annotations
+
+from dyntaskmas_nb.apee.ledger import BLOCKED, DEAD, PENDING, READY, RUNNING
+from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.core.event import TurnEnded
+
+
+def check(machine: Machine) -> None:
+    """Raise `AssertionError` naming the first invariant that `machine` breaks."""
+    _check_graph(machine)
+    _check_agents(machine)
+    _check_states(machine)
+    _check_log(machine)
+
+
+def _check_graph(machine: Machine) -> None:
+    graph = machine.graph
+    assert set(machine.records) == set(graph), "records and graph name different tasks"
+    for before, after, information in graph.dependencies():
+        assert graph.position(before) < graph.position(after), f"order broken at {before} → {after}"
+        assert graph.after(after)[before] == information, f"{before} → {after} is not the same from both ends"
+
+
+def _check_agents(machine: Machine) -> None:
+    held = {}
+    for agent in machine.pool:
+        assert len(agent.running) <= agent.spec.slots, f"{agent.spec.id} runs more than its slots"
+        for task in agent.running:
+            assert task not in held, f"{task} runs twice"
+            held[task] = agent.spec.id
+    running = {id: record.agent for id, record in machine.records.items() if record.state is RUNNING}
+    assert held == running, "agents and records disagree about what runs"
+    assert machine._running == len(running), "the count of running tasks is off"
+
+
+def _check_states(machine: Machine) -> None:
+    graph, records = machine.graph, machine.records
+    still_open = sum(not record.state.ended for record in records.values())
+    assert machine._ledger.open == still_open, "the count of open tasks is off"
+    settled = isinstance(machine.log[-1], TurnEnded) if machine.log else True
+    for id, record in records.items():
+        if settled and not machine._ending:
+            assert (id in machine.queue) == (record.state is READY), f"{id} is {record.state}: queue disagrees"
+        if record.state in (PENDING, BLOCKED) and not machine._ending:
+            total = len(graph.after(id))
+            dead = sum(records[before].state in DEAD for before in graph.after(id))
+            assert record.dead == dead, f"{id}: {record.dead} dead predecessors counted, there are {dead}"
+            needed = graph[id].join.needed(total)
+            assert record.arrived < needed, f"{id} should be ready"
+            assert (record.state is PENDING) == (total - dead >= needed), f"{id} should not be {record.state}"
+
+
+def _check_log(machine: Machine) -> None:
+    times = [event.t for event in machine.log[-50:]]
+    assert times == sorted(times), "time runs backwards in the log"
+    if machine.ended:
+        assert not machine._running, "ended while tasks run"

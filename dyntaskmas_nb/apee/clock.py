@@ -1,0 +1,96 @@
+"""Which time a run lives in: the machine's own, or a virtual one that stands still between calls."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trio.testing import MockClock
+
+
+class Clock(Protocol):
+    """What the engine asks of time."""
+
+    virtual: bool
+
+    def now(self) -> float:
+        """Seconds on this clock."""
+
+    async def settle(self) -> None:
+        """Wait until everything that happens at this moment has happened."""
+
+    async def sleep_until(self, t: float) -> None:
+        """Wait until `now()` is `t`."""
+
+    @property
+    def moving(self) -> bool:
+        """False while virtual time stands still; no task is dispatched then."""
+
+
+class RealClock:
+    """Monotonic seconds; always moving, never settled."""
+
+    virtual = False
+    moving = True
+
+    def now(self) -> float:
+        """See `Clock.now`."""
+        return anyio.current_time()
+
+    async def settle(self) -> None:
+        """Real time does not wait."""
+
+    async def sleep_until(self, t: float) -> None:
+        """See `Clock.sleep_until`."""
+        await anyio.sleep_until(t)
+
+
+class VirtualClock:
+    """Trio's mock clock: it jumps to the next deadline when all tasks wait, and only while `moving`."""
+
+    virtual = True
+
+    def __init__(self) -> None:
+        from trio.testing import MockClock
+
+        self.trio: MockClock = MockClock(rate=0, autojump_threshold=math.inf)
+        self._movers = 0
+
+    @property
+    def moving(self) -> bool:
+        """See `Clock.moving`."""
+        return self._movers > 0
+
+    def now(self) -> float:
+        """See `Clock.now`."""
+        return self.trio.current_time()
+
+    async def settle(self) -> None:
+        """See `Clock.settle`."""
+        from trio.testing import wait_all_tasks_blocked
+
+        await wait_all_tasks_blocked()
+
+    async def sleep_until(self, t: float) -> None:
+        """See `Clock.sleep_until`; exact, where adding a difference would round."""
+        import trio
+
+        await trio.sleep_until(t)
+
+    @contextmanager
+    def move(self) -> Iterator[None]:
+        """Let time pass inside this block; to be entered on the clock's own thread."""
+        self._movers += 1
+        self.trio.autojump_threshold = 0
+        try:
+            yield
+        finally:
+            self._movers -= 1
+            if not self._movers:
+                self.trio.autojump_threshold = math.inf

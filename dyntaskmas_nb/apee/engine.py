@@ -1,0 +1,288 @@
+"""Asynchronous Parallel Execution Engine (§III-B): the shell that lets a machine's decisions happen.
+
+One inbox takes what users, planner, AWM and agents send. A turn drains it, steps the machine, journals the
+new events and only then carries out the effects. Agents are long-lived workers, one cancel scope a running
+task, no polling. The engine decides nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import anyio
+from anyio.abc import TaskGroup
+
+from dyntaskmas_nb.agents.outcome import Answer as AgentAnswer
+from dyntaskmas_nb.apee.clock import Clock
+from dyntaskmas_nb.apee.journal import Journal
+from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.core.command import Command
+from dyntaskmas_nb.core.delta import Delta
+from dyntaskmas_nb.core.effect import Answer, Effect, Finish, StartTask, StopTask, WakeAt
+from dyntaskmas_nb.core.event import (
+    CommandApplied,
+    CommandRejected,
+    CommandSubmitted,
+    DeltaApplied,
+    DeltaRejected,
+    DeltaSubmitted,
+    Input,
+    TaskDone,
+    TaskFailed,
+    TaskStopped,
+    TurnEnded,
+    Woke,
+    arrival_key,
+)
+from dyntaskmas_nb.core.task import Task, TaskId
+from dyntaskmas_nb.errors import AgentError, StoreError
+
+Outcome = DeltaApplied | DeltaRejected | CommandApplied | CommandRejected
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One attempt at a task, with the results of its predecessors in the order it declares them."""
+
+    run: str
+    request: str
+    task: Task
+    attempt: int
+    agent: str
+    priority: float
+    results: dict[TaskId, object]
+    producers: tuple[tuple[TaskId, int], ...]
+
+
+Perform = Callable[[Assignment], Awaitable[AgentAnswer]]
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A long-lived agent process of the engine; `job` is set before `wake`."""
+
+    job: Assignment
+    wake: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Somebody waiting for a condition that is looked at after every turn."""
+
+    condition: Callable[[], bool]
+    met: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Engine:
+    """Runs one machine to its end. All methods are for the engine's own event loop."""
+
+    def __init__(self, machine: Machine, perform: Perform, clock: Clock, journal: Journal) -> None:
+        self.machine = machine
+        self.failure = ""
+        self.finished = anyio.Event()
+        self._perform = perform
+        self._clock = clock
+        self._journal = journal
+        self._inbox: list[Input] = []
+        self._wake = anyio.Event()
+        self._idle: list[_Worker] = []
+        self._running: dict[TaskId, tuple[int, anyio.CancelScope]] = {}
+        self._stopping: set[tuple[TaskId, int]] = set()
+        self._answers: dict[int, tuple[anyio.Event, list[Outcome]]] = {}
+        self._watches: list[_Watch] = []
+        self._number = 0
+        self._saved = 0
+        self._latest = 0.0
+        self._origin: float | None = None
+
+    # -- the face ------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Seconds since the run began (for a resumed run, since it first began, pauses between left out)."""
+        if self._origin is None:
+            self._origin = self._clock.now() - (self.machine.log[-1].t if self.machine.log else 0.0)
+        return self._clock.now() - self._origin
+
+    def post(self, event: Input) -> None:
+        """Put an input into the inbox."""
+        self._inbox.append(event)
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Have a turn even though nothing arrived."""
+        self._wake.set()
+
+    async def submit(self, change: Delta | Command, *, base: int | None = None, by: str = "user") -> Outcome:
+        """Hand in a Δ or a command and wait for what the machine made of it."""
+        self._number += 1
+        number = self._number
+        if isinstance(change, Command):
+            event: Input = CommandSubmitted(self.now(), number, change, by)
+        else:
+            event = DeltaSubmitted(self.now(), number, change, base, by)
+        if self.finished.is_set():
+            return DeltaRejected(self.now(), number, f"The run has ended ({self.machine.status}); nothing was changed.")
+        answered, slot = self._answers[number] = anyio.Event(), []
+        self.post(event)
+        await answered.wait()
+        return slot[0]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until `condition` holds after a turn, or the run has ended."""
+        if self.finished.is_set() or condition():
+            return
+        watch = _Watch(condition)
+        self._watches.append(watch)
+        await watch.met.wait()
+
+    async def run(self) -> None:
+        """Drive the machine until the run has ended; raises only when cancelled from outside."""
+        try:
+            async with anyio.create_task_group() as group:
+                while not self.machine.ended:
+                    await self._wait()
+                    await self._turn(group)
+                group.cancel_scope.cancel()
+        except Exception as error:
+            log.exception("run %s stopped", self.machine.run)
+            cause = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
+            kind = "" if isinstance(cause, StoreError) else f"{type(cause).__name__}: "
+            self.failure = f"{kind}{cause}"
+        finally:
+            self._release_all()
+
+    # -- turns ---------------------------------------------------------------------------------------
+
+    async def _wait(self) -> None:
+        if not self._inbox:
+            await self._wake.wait()
+        self._wake = anyio.Event()
+        await self._clock.settle()
+
+    async def _turn(self, group: TaskGroup) -> None:
+        t = max(self.now(), self._latest)
+        arrived, self._inbox = self._inbox, []
+        if len(arrived) > 1:
+            arrived.sort(key=arrival_key)
+        effects: list[Effect] = []
+        for event in arrived:
+            event.t = self._latest = min(max(event.t, self._latest), t)
+            effects += self.machine.step(event)
+        if self._clock.moving:
+            self._latest = t
+            effects += self.machine.step(TurnEnded(t))
+        await self._save()
+        for effect in effects:
+            self._carry_out(effect, group)
+        self._look_at_watches()
+
+    async def _save(self) -> None:
+        """Journal what is new; nothing leaves the process before this returns."""
+        events, first = self.machine.log[self._saved :], self._saved
+        self._saved += len(events)
+        if self._clock.virtual:
+            self._journal.append(self.machine.run, first, events)
+        else:
+            await anyio.to_thread.run_sync(self._journal.append, self.machine.run, first, events)
+
+    def _carry_out(self, effect: Effect, group: TaskGroup) -> None:
+        match effect:
+            case StartTask():
+                self._start(effect, group)
+            case StopTask(task=id, attempt=attempt):
+                self._stop(id, attempt)
+            case WakeAt(t=t, task=id):
+                group.start_soon(self._wake_at, t, id)
+            case Answer(id=number, outcome=outcome):
+                if entry := self._answers.pop(number, None):
+                    entry[1].append(outcome)
+                    entry[0].set()
+            case Finish():
+                pass
+            case _:
+                assert_never(effect)
+
+    def _look_at_watches(self) -> None:
+        for watch in [watch for watch in self._watches if watch.condition()]:
+            watch.met.set()
+            self._watches.remove(watch)
+
+    def _release_all(self) -> None:
+        """Nobody may wait for a run that is over."""
+        self.finished.set()
+        for watch in self._watches:
+            watch.met.set()
+        self._watches.clear()
+        reason = self.failure or "The run ended before this could be taken in."
+        for number, (answered, slot) in self._answers.items():
+            slot.append(CommandRejected(self._latest, number, reason))
+            answered.set()
+        self._answers.clear()
+
+    # -- agents --------------------------------------------------------------------------------------
+
+    def _start(self, effect: StartTask, group: TaskGroup) -> None:
+        records, task = self.machine.records, effect.task
+        done = [before for before in self.machine.graph.predecessors(task.id) if records[before].attempt]
+        job = Assignment(
+            run=self.machine.run,
+            request=self.machine.request,
+            task=task,
+            attempt=effect.attempt,
+            agent=effect.agent,
+            priority=effect.priority,
+            results={before: records[before].result for before in done if records[before].state.ended},
+            producers=tuple((before, records[before].attempt) for before in done if records[before].state.ended),
+        )
+        if self._idle:
+            worker = self._idle.pop()
+            worker.job = job
+            worker.wake.set()
+        else:
+            group.start_soon(self._work, _Worker(job))
+
+    async def _work(self, worker: _Worker) -> None:
+        while True:
+            self.post(await self._attempt(worker.job))
+            worker.wake = anyio.Event()
+            self._idle.append(worker)
+            await worker.wake.wait()
+
+    async def _attempt(self, job: Assignment) -> Input:
+        """Let an agent try; whatever happens becomes one event."""
+        id, attempt, timeout = job.task.id, job.attempt, job.task.timeout
+        outcome: Input | None = None
+        with anyio.move_on_after(timeout) as scope:
+            if (id, attempt) in self._stopping:
+                scope.cancel()
+            self._running[id] = (attempt, scope)
+            try:
+                answer = await self._perform(job)
+                outcome = TaskDone(self.now(), id, attempt, answer.result, answer.tokens)
+            except AgentError as error:
+                outcome = TaskFailed(self.now(), id, attempt, str(error), error.retryable)
+            except Exception as error:
+                log.exception("task %s failed unexpectedly", id)
+                outcome = TaskFailed(self.now(), id, attempt, f"{type(error).__name__}: {error}")
+        self._running.pop(id, None)
+        if outcome is not None:
+            return outcome
+        if (id, attempt) in self._stopping:
+            self._stopping.discard((id, attempt))
+            return TaskStopped(self.now(), id, attempt)
+        return TaskFailed(self.now(), id, attempt, f"no result within {timeout:g} s")
+
+    def _stop(self, id: TaskId, attempt: int) -> None:
+        self._stopping.add((id, attempt))
+        running = self._running.get(id)
+        if running and running[0] == attempt:
+            running[1].cancel()
+
+    async def _wake_at(self, t: float, id: TaskId) -> None:
+        await self._clock.sleep_until((self._origin or 0.0) + t)
+        self.post(Woke(self.now(), id))
+

@@ -1,0 +1,401 @@
+"""The run as a state machine: `Machine.step(event) -> effects` is the only thing that changes a run.
+
+Sans-IO: no clock, no randomness, no awaiting. Time, seeds and ids arrive in events. Engine (`engine.py`)
+and simulator (`simulate.py`) drive the same machine, so whatever is previewed is what will happen; feeding
+the inputs of a log again gives the same log.
+
+The life of a task (fact in brackets where a task is not simply told so by its outcome)::
+
+    pending ──predecessors satisfied──▶ ready ──[dispatched]──▶ running ──▶ done
+       │  ▲                               │ ▲                     │ │
+       │  └──an edit adds a predecessor───┘ └──failed, tries left─┘ ├─▶ failed   (critical)
+       │                                                            ├─▶ skipped  (not critical)
+       └──a predecessor cannot come──▶ blocked                      └─▶ cancelled (on command)
+
+Dispatch happens in `TurnEnded`, after all events of one moment are in. In this version an edit of a running
+or ended task is rejected with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dyntaskmas_nb.apee.ledger import BLOCKED, CANCELLED, DEAD, DONE, EDITABLE, FAILED, READY, RUNNING, SKIPPED, Ledger, Record
+from dyntaskmas_nb.apee.locks import Locks
+from dyntaskmas_nb.apee.pool import Pool
+from dyntaskmas_nb.apee.priority import Policy, Ranking, policy_of
+from dyntaskmas_nb.apee.queue import ReadyQueue
+from dyntaskmas_nb.core.command import CancelRun, CancelTask, Pause, Resume, SetPolicy, StepOnce
+from dyntaskmas_nb.core.delta import changed, touched
+from dyntaskmas_nb.core.effect import Answer, Effect, Finish, StartTask, StopTask
+from dyntaskmas_nb.core.event import (
+    AgentHired,
+    CommandApplied,
+    CommandRejected,
+    CommandSubmitted,
+    DeltaApplied,
+    DeltaRejected,
+    DeltaSubmitted,
+    Event,
+    Input,
+    PlanFailed,
+    RunEnded,
+    RunReopened,
+    RunStarted,
+    RunStatus,
+    TaskDispatched,
+    TaskDone,
+    TaskFailed,
+    TaskStopped,
+    TurnEnded,
+    Woke,
+)
+from dyntaskmas_nb.core.graph import TaskGraph
+from dyntaskmas_nb.core.settings import ANY_ROLE, AgentSpec, Settings
+from dyntaskmas_nb.core.task import TaskId
+from dyntaskmas_nb.dtgg.update import apply
+from dyntaskmas_nb.errors import DynTaskError
+
+class Machine:
+    """The state of one run. Read it freely on its own thread; change it through `step` only.
+
+    Attributes
+    ----------
+    graph, records, pool, queue : present state.
+    log : every event so far; its index is the sequence number.
+    """
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.graph = TaskGraph()
+        self.pool = Pool()
+        self.queue = ReadyQueue()
+        self.log: list[Event] = []
+        self.settings = Settings()
+        self.run = self.request = ""
+        self.planning = self.paused = False
+        self.credits = 0
+        self.ended: RunEnded | None = None
+        self._custom = policy
+        self._ranking = Ranking(self.graph, policy or policy_of("upward_rank"), self.settings)
+        self._effects: list[Effect] = []
+        self._ledger = Ledger(self.graph, self.queue, self.log, self._effects)
+        self.records = self._ledger.records
+        self._changed_at: dict[TaskId, int] = {}
+        self._locks = Locks()
+        self._running = 0
+        self._hiring = True
+        self._ending: tuple[RunStatus, str] | None = None
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            RunStarted: self._on_start,
+            RunReopened: self._on_reopen,
+            DeltaSubmitted: self._on_delta,
+            CommandSubmitted: self._on_command,
+            PlanFailed: self._on_plan_failed,
+            TaskDone: self._on_done,
+            TaskFailed: self._on_failed,
+            TaskStopped: self._on_stopped,
+            Woke: self._on_woke,
+            TurnEnded: self._on_turn,
+        }
+
+    def step(self, event: Input) -> list[Effect]:
+        """Take in one event and return what is to be done about it. Never raises for a bad edit."""
+        self.log.append(event)
+        self._handlers[type(event)](event)
+        effects = self._effects.copy()
+        self._effects.clear()
+        return effects
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the run stands."""
+        if self.ended:
+            return self.ended.status
+        if self.planning:
+            return "planning"
+        return "paused" if self.paused else "running"
+
+    def dispatchable(self) -> bool:
+        """True when a ready task has an agent with a free slot (a step would start it)."""
+        return any(self._agent_for(role) for role in self.queue.roles())
+
+    def priority(self, id: TaskId) -> float:
+        """The task's priority as of the last turn (boost included); 0 before its first ranking."""
+        return self._ranking.get(id)
+
+    # -- inputs ------------------------------------------------------------------------------------
+
+    def _on_start(self, event: RunStarted) -> None:
+        self.run, self.request, self.settings = event.run, event.request, event.settings
+        self.planning = event.planning
+        self._hiring = not event.agents
+        if self.settings.modelled_transfers:
+            self._ledger.transfer_seconds = self.settings.seconds_per_information
+        for spec in event.agents:
+            self.pool.add(spec)
+        policy = self._custom or policy_of(event.settings.policy, event.settings.seed)
+        self._ranking = Ranking(self.graph, policy, self.settings)
+
+    def _on_reopen(self, event: RunReopened) -> None:
+        for id, record in self.records.items():
+            if record.state is RUNNING:
+                self._free(id, record, event.t)
+                record.stopping = False
+                self._ledger.make_ready(id, record, event.t, "the run was interrupted")
+
+    def _on_delta(self, event: DeltaSubmitted) -> None:
+        reason = self._refusal(event)
+        if not reason:
+            version = len(self.log)
+            try:
+                inverse = apply(self.graph, event.delta, version=version)
+            except DynTaskError as error:
+                reason = str(error)
+            else:
+                ids = touched(event.delta) | touched(inverse)
+                self._ranking.touch(ids)
+                self._ledger.adopt(ids, event.t)
+                self._changed_at.update(dict.fromkeys(changed(event.delta), version))
+                self.planning = self.planning and event.by != "planner"
+                self._answer(event.id, DeltaApplied(event.t, event.id, version, inverse))
+        if reason:
+            self._answer(event.id, DeltaRejected(event.t, event.id, reason))
+
+    def _on_command(self, event: CommandSubmitted) -> None:
+        reason = self._command(event)
+        if reason:
+            self._answer(event.id, CommandRejected(event.t, event.id, reason))
+        else:
+            self._answer(event.id, CommandApplied(event.t, event.id))
+
+    def _on_plan_failed(self, event: PlanFailed) -> None:
+        if self.planning:
+            self._wind_down("failed", event.reason, event.t)
+
+    def _on_done(self, event: TaskDone) -> None:
+        record = self._running_record(event)
+        if record:
+            self._free(event.task, record, event.t, completed=True)
+            record.result = event.result
+            self._ledger.close(event.task, record, DONE, event.t)
+
+    def _on_failed(self, event: TaskFailed) -> None:
+        record = self._running_record(event)
+        if record is None:
+            return
+        self._free(event.task, record, event.t)
+        task = self.graph.tasks[event.task]
+        record.failures += 1
+        record.reason = event.error
+        if record.stopping:
+            self._ledger.close(event.task, record, CANCELLED, event.t, "cancelled while it ran")
+        elif event.retryable and record.failures < task.attempts:
+            self._ledger.make_ready(event.task, record, event.t, event.error)
+        else:
+            self._ledger.close(event.task, record, FAILED if task.critical else SKIPPED, event.t, event.error)
+
+    def _on_stopped(self, event: TaskStopped) -> None:
+        record = self._running_record(event)
+        if record:
+            self._free(event.task, record, event.t)
+            self._ledger.close(event.task, record, CANCELLED, event.t, "cancelled while it ran")
+
+    def _on_woke(self, event: Woke) -> None:
+        self._ledger.wake(event.task, event.t)
+
+    def _on_turn(self, event: TurnEnded) -> None:
+        t = event.t
+        if self.ended:
+            return
+        try:
+            ranked = self._ranking.refresh()
+        except DynTaskError as error:
+            self._wind_down("failed", str(error), t)
+            ranked = []
+        for id in (*ranked, *self._ledger.newly_ready):
+            if id in self.records and self.records[id].state is READY:
+                self._enqueue(id)
+        self._ledger.newly_ready.clear()
+        self._dispatch(t)
+        if self._ending:
+            if not self._running:
+                self._end(t, *self._ending)
+        elif not self._ledger.open and not self.planning:
+            bad = [id for id, record in self.records.items() if record.state in DEAD]
+            self._end(t, "failed" if bad else "done", self._blame(bad))
+
+    # -- edits and commands --------------------------------------------------------------------------
+
+    def _refusal(self, event: DeltaSubmitted) -> str:
+        if self.ended:
+            return "The run has ended; start a new one with the changed graph (run.graph.to_plan())."
+        if self._ending:
+            return "The run is being stopped."
+        for id in sorted(changed(event.delta)):
+            record = self.records.get(id)
+            if record and record.state not in EDITABLE:
+                return (
+                    f"Task {id!r} is {record.state}; only tasks that have not started can be edited. "
+                    "Add a task after it instead."
+                )
+        if event.base is not None:
+            for id in sorted(touched(event.delta)):
+                if self._changed_at.get(id, 0) > event.base:
+                    return (
+                        f"Task {id!r} was changed at version {self._changed_at[id]}, after version {event.base} "
+                        "on which this edit is based; look at the present graph and edit again."
+                    )
+        return ""
+
+    def _command(self, event: CommandSubmitted) -> str:
+        """Carry a command out; return why not, or nothing."""
+        t = event.t
+        if self.ended:
+            return f"The run has ended ({self.ended.status})."
+        match event.command:
+            case Pause():
+                self.paused, self.credits = True, 0
+            case Resume():
+                self.paused, self.credits = False, 0
+            case StepOnce():
+                self.paused = True
+                self.credits += 1
+            case SetPolicy(policy=name):
+                return self._set_policy(name)
+            case CancelTask(id=id):
+                return self._cancel_task(id, t)
+            case CancelRun(reason=reason):
+                self._wind_down("cancelled", reason, t)
+        return ""
+
+    def _set_policy(self, name: str) -> str:
+        try:
+            policy = policy_of(name, self.settings.seed)
+        except DynTaskError as error:
+            return str(error)
+        self._ranking = Ranking(self.graph, policy, self.settings)
+        self._ranking.touch(self.graph)
+        return ""
+
+    def _cancel_task(self, id: TaskId, t: float) -> str:
+        record = self.records.get(id)
+        if record is None:
+            return f"There is no task {id[:80]!r}."
+        if record.state.ended:
+            return f"Task {id!r} is {record.state} already."
+        if record.state is RUNNING:
+            self._stop(id, record)
+        else:
+            self._ledger.close(id, record, CANCELLED, t, "cancelled before it started")
+        return ""
+
+    def _wind_down(self, status: RunStatus, reason: str, t: float) -> None:
+        """Stop everything; the run ends with `status` once nothing runs."""
+        self._ending = (status, reason)
+        self.planning = False
+        for id, record in self.records.items():
+            if record.state is RUNNING:
+                self._stop(id, record)
+            elif not record.state.ended:
+                self._ledger.set(id, record, CANCELLED, t, reason)
+
+    def _stop(self, id: TaskId, record: Record) -> None:
+        if not record.stopping:
+            record.stopping = True
+            self._effects.append(StopTask(id, record.attempt))
+
+    # -- dispatch --------------------------------------------------------------------------------------
+
+    def _running_record(self, event: TaskDone | TaskFailed | TaskStopped) -> Record | None:
+        """The record an outcome belongs to; None for one that came too late."""
+        record = self.records.get(event.task)
+        if record and record.state is RUNNING and record.attempt == event.attempt:
+            return record
+        return None
+
+    def _free(self, id: TaskId, record: Record, t: float, *, completed: bool = False) -> None:
+        self.pool.release(record.agent, id, t, completed=completed)
+        self._running -= 1
+        self._locks.release(self.graph.tasks[id])
+
+    def _enqueue(self, id: TaskId) -> None:
+        self.queue.push(id, self.graph.tasks[id].role, self._ranking[id], self.records[id].order)
+
+    def _dispatch(self, t: float) -> None:
+        """Give ready tasks to free agents, best priority first over all roles."""
+        if self._ending:
+            return
+        held: list[TaskId] = []
+        while len(self.queue) and (not self.paused or self.credits):
+            best: tuple[Any, str] | None = None
+            for role in self.queue.roles():
+                first = self.queue.first(role)
+                if self._agent_for(role) and (best is None or first < best[0]):
+                    best = (first, role)
+            if best is None:
+                break
+            id = self.queue.pop(best[1])
+            if self._locks.available(self.graph.tasks[id]):
+                self._start(id, best[1], -best[0][0], t)
+            else:
+                held.append(id)
+        for id in held:
+            self._enqueue(id)
+        self._give_up_hopeless(t)
+
+    def _agent_for(self, role: str) -> bool:
+        return self.pool.pick(role) is not None or (
+            self._hiring and self.pool.count(role) < self.settings.agents_per_role
+        )
+
+    def _hire(self, role: str, t: float) -> None:
+        number = self.pool.count(role) + 1
+        name = role if number == 1 else f"{role} {number}"
+        while name in self.pool.agents:
+            number += 1
+            name = f"{role} {number}"
+        spec = AgentSpec(id=name, roles=(role,))
+        self.pool.add(spec)
+        self.log.append(AgentHired(t, spec))
+
+    def _start(self, id: TaskId, role: str, priority: float, t: float) -> None:
+        agent = self.pool.pick(role)
+        if agent is None:
+            self._hire(role, t)
+            agent = self.pool.pick(role)
+            assert agent is not None
+        task, record = self.graph.tasks[id], self.records[id]
+        self._locks.take(task)
+        self.credits -= self.paused
+        record.state, record.agent, record.reason = RUNNING, agent.spec.id, ""
+        record.attempt += 1
+        self._running += 1
+        self.pool.take(agent, id, t)
+        self.log.append(TaskDispatched(t, id, record.attempt, agent.spec.id, priority))
+        self._effects.append(StartTask(task, record.attempt, agent.spec.id, priority))
+
+    def _give_up_hopeless(self, t: float) -> None:
+        """Fail ready tasks whose role no agent has and none can be hired for: nothing would ever happen."""
+        if self._hiring or self.pool.count(ANY_ROLE):
+            return
+        for id in list(self.queue):
+            role = self.graph.tasks[id].role
+            if not self.pool.count(role):
+                has = ", ".join(sorted({role for agent in self.pool for role in agent.spec.roles}))
+                self._ledger.close(id, self.records[id], FAILED, t, f"no agent can take the role {role!r}; there are: {has}")
+
+    # -- the end ---------------------------------------------------------------------------------------
+
+    def _answer(self, id: int, outcome: Any) -> None:
+        self.log.append(outcome)
+        self._effects.append(Answer(id, outcome))
+
+    def _blame(self, bad: list[TaskId]) -> str:
+        causes = [id for id in bad if self.records[id].state is not BLOCKED] or bad
+        return "; ".join(f"{id}: {self.records[id].reason}" for id in causes[:5])
+
+    def _end(self, t: float, status: RunStatus, reason: str = "") -> None:
+        self.ended = RunEnded(t, status, reason)
+        self.log.append(self.ended)
+        self._effects.append(Finish(self.ended))

@@ -1,0 +1,101 @@
+"""Agent Pool Manager and Load Balancer (§III-B): who can take a task, and who should.
+
+Most suitable first (an agent of the task's own role before one that takes any), then least loaded: the
+smallest share of taken slots, then the fewest tasks assigned so far, then the order they joined in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from dyntaskmas_nb.core.settings import ANY_ROLE, AgentSpec
+from dyntaskmas_nb.core.task import TaskId
+from dyntaskmas_nb.errors import InvalidInput
+
+
+@dataclass(slots=True)
+class Agent:
+    """An agent of the pool and its workload."""
+
+    spec: AgentSpec
+    index: int
+    running: dict[TaskId, float] = field(default_factory=dict)
+    assigned: int = 0
+    completed: int = 0
+    busy: float = 0.0
+
+    @property
+    def load(self) -> float:
+        """Share of its slots that is taken, 0 to 1."""
+        return len(self.running) / self.spec.slots
+
+
+class Pool:
+    """The agents of one run."""
+
+    def __init__(self) -> None:
+        self.agents: dict[str, Agent] = {}
+        self._free: dict[str, list[tuple[float, int, int, str]]] = {}
+        self._by_role: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[Agent]:
+        return iter(self.agents.values())
+
+    @property
+    def slots(self) -> int:
+        """Tasks that can run at once."""
+        return sum(agent.spec.slots for agent in self)
+
+    def add(self, spec: AgentSpec) -> Agent:
+        """Let an agent join; raises `InvalidInput` for a name taken, no roles or no slots."""
+        if spec.id in self.agents:
+            raise InvalidInput(f"There is already an agent {spec.id!r}; give each its own id.")
+        if not spec.roles or spec.slots < 1:
+            raise InvalidInput(f"Agent {spec.id!r} needs at least one role and one slot.")
+        agent = self.agents[spec.id] = Agent(spec, len(self.agents))
+        for role in spec.roles:
+            self._by_role[role] = self._by_role.get(role, 0) + 1
+        self._offer(agent)
+        return agent
+
+    def count(self, role: str) -> int:
+        """How many agents can take `role`."""
+        return self._by_role.get(role, 0) + (self._by_role.get(ANY_ROLE, 0) if role != ANY_ROLE else 0)
+
+    def pick(self, role: str) -> Agent | None:
+        """The agent that should take a task of `role` now, or None when none has a free slot."""
+        return self._first(role) or (self._first(ANY_ROLE) if role != ANY_ROLE else None)
+
+    def take(self, agent: Agent, task: TaskId, t: float) -> None:
+        """Occupy a slot of `agent` from time `t` (s)."""
+        agent.running[task] = t
+        agent.assigned += 1
+        self._offer(agent)
+
+    def release(self, agent_id: str, task: TaskId, t: float, *, completed: bool = False) -> None:
+        """Free the slot that `task` took."""
+        agent = self.agents[agent_id]
+        agent.busy += t - agent.running.pop(task)
+        agent.completed += completed
+        self._offer(agent)
+
+    def _offer(self, agent: Agent) -> None:
+        if len(agent.running) < agent.spec.slots:
+            entry = self._entry(agent)
+            for role in agent.spec.roles:
+                heappush(self._free.setdefault(role, []), entry)
+
+    def _first(self, role: str) -> Agent | None:
+        heap = self._free.get(role)
+        while heap:
+            agent = self.agents[heap[0][3]]
+            if heap[0] == self._entry(agent) and len(agent.running) < agent.spec.slots:
+                return agent
+            heappop(heap)
+        return None
+
+    @staticmethod
+    def _entry(agent: Agent) -> tuple[float, int, int, str]:
+        return len(agent.running) / agent.spec.slots, agent.assigned, agent.index, agent.spec.id

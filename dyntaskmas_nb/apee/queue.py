@@ -1,0 +1,68 @@
+"""Execution Queue Manager (§III-B, Alg. 2): ready tasks, best first, one heap a role.
+
+Entries are never moved inside a heap: a task whose priority changed is pushed again and its old entry
+skipped when it surfaces. Equal priorities are served in the order in which the tasks became ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+
+from dyntaskmas_nb.core.task import TaskId
+
+Entry = tuple[float, int, TaskId]
+
+
+class ReadyQueue:
+    """Ready tasks by role. An entry is (-priority, order of becoming ready, id): smallest first."""
+
+    def __init__(self) -> None:
+        self._heaps: dict[str, list[Entry]] = {}
+        self._live: dict[TaskId, tuple[str, Entry]] = {}
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._live
+
+    def __iter__(self) -> Iterator[TaskId]:
+        """Ids of ready tasks, best first over all roles."""
+        return (entry[2] for _, entry in sorted(self._live.values(), key=lambda item: item[1]))
+
+    def push(self, id: TaskId, role: str, priority: float, order: int) -> None:
+        """Enqueue `id`, or move it when its priority or role changed."""
+        entry = (-priority, order, id)
+        self._live[id] = (role, entry)
+        heap = self._heaps.get(role)
+        if heap is None:
+            heap = self._heaps[role] = []
+        heappush(heap, entry)
+
+    def discard(self, id: TaskId) -> None:
+        """Take `id` out if it is in."""
+        self._live.pop(id, None)
+
+    def roles(self) -> list[str]:
+        """Roles with at least one ready task, in a stable order."""
+        return [role for role in list(self._heaps) if self.first(role) is not None]
+
+    def first(self, role: str) -> Entry | None:
+        """Best entry of `role` without taking it."""
+        heap = self._heaps.get(role)
+        while heap:
+            entry = heap[0]
+            if self._live.get(entry[2]) == (role, entry):
+                return entry
+            heappop(heap)
+        self._heaps.pop(role, None)
+        return None
+
+    def pop(self, role: str) -> TaskId:
+        """Take the best ready task of `role`, which must have one."""
+        entry = self.first(role)
+        assert entry is not None, role
+        heappop(self._heaps[role])
+        del self._live[entry[2]]
+        return entry[2]

@@ -1,0 +1,53 @@
+"""What the machine asks its shell (engine or simulator) to do. Data only; the machine does nothing itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dyntaskmas_nb.core.event import CommandApplied, CommandRejected, DeltaApplied, DeltaRejected, RunEnded
+from dyntaskmas_nb.core.task import Task, TaskId
+
+
+@dataclass(slots=True)
+class StartTask:
+    """Let `agent` work on `task`; answer with `TaskDone`, `TaskFailed` or `TaskStopped` of this attempt."""
+
+    task: Task
+    attempt: int
+    agent: str
+    priority: float
+
+
+@dataclass(slots=True)
+class StopTask:
+    """Stop this attempt; answer with `TaskStopped` (or with its outcome, if that came first)."""
+
+    task: TaskId
+    attempt: int
+
+
+@dataclass(slots=True)
+class WakeAt:
+    """Send `Woke(task)` at time `t`."""
+
+    t: float
+    task: TaskId
+
+
+@dataclass(slots=True)
+class Answer:
+    """Tell whoever submitted number `id` what came of it."""
+
+    id: int
+    outcome: DeltaApplied | DeltaRejected | CommandApplied | CommandRejected
+
+
+@dataclass(slots=True)
+class Finish:
+    """The run is over."""
+
+    ended: RunEnded
+
+
+Effect: TypeAlias = StartTask | StopTask | WakeAt | Answer | Finish

@@ -1,0 +1,79 @@
+"""What a run looks like at one moment: immutable, safe to hand to any thread, picture or text.
+
+The same nouns describe a simulated schedule (`apee.simulate`), so that a preview and a run are drawn and
+counted by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dyntaskmas_nb.core.event import RunStatus
+from dyntaskmas_nb.core.graph import TaskGraph
+from dyntaskmas_nb.core.settings import Settings
+from dyntaskmas_nb.core.task import TaskId, TaskState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One attempt on the timeline: `task` on `agent` from `start` to `end` (s; None while it runs).
+
+    `outcome` is "done", "failed", "stopped" or "running".
+    """
+
+    task: TaskId
+    agent: str
+    start: float
+    end: float | None
+    attempt: int = 1
+    outcome: str = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskView:
+    """One task's standing: `priority` is highest-first; `reason` says why it is blocked, failed, skipped."""
+
+    state: TaskState
+    priority: float = 0.0
+    attempt: int = 0
+    agent: str = ""
+    reason: str = ""
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentView:
+    """One agent's standing; `completed` counts tasks, `busy` the seconds its slots were taken."""
+
+    id: str
+    roles: tuple[str, ...]
+    slots: int = 1
+    running: tuple[TaskId, ...] = ()
+    completed: int = 0
+    busy: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A run at time `t` (s since its start): its own copy of the graph, every task, agent and attempt."""
+
+    run: str
+    request: str
+    status: RunStatus
+    t: float
+    seq: int
+    settings: Settings
+    graph: TaskGraph
+    tasks: Mapping[TaskId, TaskView]
+    agents: Sequence[AgentView]
+    entries: Sequence[Entry]
+    reason: str = ""
+
+    def counts(self) -> dict[str, int]:
+        """How many tasks are in each state, states without tasks left out."""
+        found: dict[str, int] = {}
+        for view in self.tasks.values():
+            found[view.state.value] = found.get(view.state.value, 0) + 1
+        return found

@@ -1,0 +1,207 @@
+"""A subtask, the vertex v of G = (V, E, W) (paper Eq. 1), and the states it passes through.
+
+| symbol | name | unit |
+|---|---|---|
+| C(v) | `Task.complexity` | complexity units (seconds = units × seconds per unit) |
+| I(u, v) | information of a dependency, kept by `TaskGraph` | information units |
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from typing import Any, Literal
+
+from dyntaskmas_nb.errors import InvalidInput
+
+TaskId = str
+GENERAL_ROLE = "general"
+MAX_TEXT = 20_000
+MAX_NAME = 200
+
+
+class TaskState(str, Enum):
+    """Where a task stands in a run. A string, so that it prints and serialises as its name."""
+
+    PENDING = "pending"
+    READY = "ready"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+    BLOCKED = "blocked"
+
+    __str__ = str.__str__
+
+    @property
+    def ended(self) -> bool:
+        """True when the task will not run again unless something changes."""
+        return self in _ENDED
+
+
+_ENDED = frozenset({TaskState.DONE, TaskState.FAILED, TaskState.SKIPPED, TaskState.CANCELLED, TaskState.BLOCKED})
+#: States that satisfy a successor waiting for this task (Alg. 2: `Pred(v) = ∅`).
+SATISFIED = frozenset({TaskState.DONE, TaskState.SKIPPED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """When a task with several predecessors may start.
+
+    `all` of them are done (the default), `any` one, `k_of_n` of them, or the `first_valid` one, whose
+    losers' results are not waited for.
+    """
+
+    kind: Literal["all", "any", "k_of_n", "first_valid"] = "all"
+    k: int = 1
+
+    def needed(self, predecessors: int) -> int:
+        """How many of `predecessors` must be satisfied."""
+        if self.kind == "all":
+            return predecessors
+        if self.kind == "k_of_n":
+            return min(self.k, predecessors)
+        return min(1, predecessors)
+
+
+ALL = Join()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A named thing a task holds while it runs: alone (`exclusive`) or with other sharers."""
+
+    key: str
+    exclusive: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One subtask.
+
+    Attributes
+    ----------
+    id : unique in its graph.
+    description : what to do, in words.
+    role : which kind of agent can do it.
+    complexity : C(v) ≥ 0, in complexity units.
+    boost : added to the task's own rank, not propagated.
+    critical : False lets the run go on without it when it fails.
+    resources : locks held while it runs.
+    timeout : seconds for one attempt, or None.
+    attempts : how often it may be tried, ≥ 1.
+    join : when it may start.
+    inputs : fixed arguments for a Python-function agent (any JSON value), or None.
+
+    Examples
+    --------
+    >>> Task(id="flights", description="Find flights", complexity=2).role
+    'general'
+    """
+
+    id: TaskId
+    description: str = ""
+    role: str = GENERAL_ROLE
+    complexity: float = 1.0
+    boost: float = 0.0
+    critical: bool = True
+    resources: tuple[Resource, ...] = ()
+    timeout: float | None = None
+    attempts: int = 1
+    join: Join = ALL
+    inputs: Any = field(default=None, hash=False)
+
+
+#: Fields a `ReviseTask` may change; id and join have edits of their own.
+REVISABLE = tuple(f.name for f in fields(Task) if f.name not in ("id", "join"))
+
+
+def revised(task: Task, changes: dict[str, Any]) -> Task:
+    """Return `task` with `changes` applied and checked; raises `InvalidInput` naming the field."""
+    for name in changes:
+        if name not in REVISABLE:
+            raise InvalidInput(f"Task {task.id!r} has no field {name!r} to revise. Choose from {', '.join(REVISABLE)}.")
+    new = replace(task, **changes)
+    check_task(new)
+    return new
+
+
+def check_task(task: Task) -> None:
+    """Refuse a task whose fields make no sense.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the task, the field and what it must be.
+    """
+    check_id(task.id)
+    where = f"Task {task.id!r}"
+    check_text(task.description, f"{where}: description", MAX_TEXT)
+    check_text(task.role, f"{where}: role", MAX_NAME, empty=False)
+    _number(task.complexity, f"{where}: complexity", low=0.0)
+    _number(task.boost, f"{where}: boost")
+    if task.timeout is not None and _number(task.timeout, f"{where}: timeout", low=0.0) == 0:
+        raise InvalidInput(f"{where}: timeout must be more than 0 seconds; leave it out for no deadline.")
+    if not isinstance(task.critical, bool):
+        raise InvalidInput(f"{where}: critical must be true or false, not {task.critical!r}.")
+    _count(task.attempts, f"{where}: attempts")
+    check_join(task.join, where)
+    if not isinstance(task.resources, tuple):
+        raise InvalidInput(f"{where}: resources must be a tuple of Resource, not {task.resources!r}.")
+    for resource in task.resources:
+        if not isinstance(resource, Resource):
+            raise InvalidInput(f"{where}: resources holds {resource!r}, which is not a Resource.")
+        check_text(resource.key, f"{where}: resource key", MAX_NAME, empty=False)
+
+
+def check_id(id: object) -> None:
+    """Refuse an id that is not a short, printable, non-empty string."""
+    if not isinstance(id, str):
+        raise InvalidInput(f"A task id must be a string, not {id!r}.")
+    check_text(id, "A task id", MAX_NAME, empty=False)
+    if id != id.strip() or not id.isprintable():
+        raise InvalidInput(f"Task id {id!r} has leading, trailing or unprintable characters; remove them.")
+
+
+def check_join(join: object, where: str) -> None:
+    """Refuse an unknown join rule or a k below 1."""
+    if not isinstance(join, Join) or join.kind not in ("all", "any", "k_of_n", "first_valid"):
+        raise InvalidInput(f"{where}: join must be all, any, k_of_n or first_valid, not {join!r}.")
+    _count(join.k, f"{where}: join.k")
+
+
+def check_information(value: float, where: str) -> float:
+    """Return `value` when it is a usable I(u, v) ≥ 0, else raise `InvalidInput`."""
+    return _number(value, f"{where}: information", low=0.0)
+
+
+def check_text(value: object, where: str, limit: int, *, empty: bool = True) -> None:
+    """Refuse text that is not a string, is too long, or holds what cannot be stored as UTF-8."""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{where} must be text, not {value!r}.")
+    if not empty and not value.strip():
+        raise InvalidInput(f"{where} is empty.")
+    if len(value) > limit:
+        raise InvalidInput(f"{where} is {len(value):,} characters long; at most {limit:,} are taken.")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput(f"{where} holds a lone surrogate, which is not text; remove it.") from None
+    if "\0" in value:
+        raise InvalidInput(f"{where} holds a NUL character; remove it.")
+
+
+def _number(value: object, where: str, low: float = -math.inf) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidInput(f"{where} must be a finite number, not {value!r}.")
+    if value < low:
+        raise InvalidInput(f"{where} must be at least {low:g}, not {value!r}.")
+    return float(value)
+
+
+def _count(value: object, where: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidInput(f"{where} must be a whole number of at least 1, not {value!r}.")

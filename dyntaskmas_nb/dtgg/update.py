@@ -1,0 +1,179 @@
+"""U of Eq. 4, G_{t+1} = U(G_t, Δ_t): the one and only way a graph changes.
+
+`apply` is atomic: it changes the graph and returns the inverse Δ, or raises and has changed nothing. Its
+cost is that of what the Δ touches, not of the graph.
+
+Deviation from print: Alg. 1 lines 5-7 link every ordered pair of subtasks, a total order without any
+parallelism; we link only what a decomposition declares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import assert_never
+
+from dyntaskmas_nb.core.delta import (
+    AddDependency,
+    AddTask,
+    Batch,
+    Delta,
+    ExpandTask,
+    RemoveDependency,
+    RemoveTask,
+    ReviseDependency,
+    ReviseTask,
+    SetJoin,
+)
+from dyntaskmas_nb.core.graph import TaskGraph
+from dyntaskmas_nb.core.task import Task, TaskId, check_information, check_join, check_task, revised
+from dyntaskmas_nb.dtgg.order import make_room
+from dyntaskmas_nb.errors import DynTaskError, InvalidInput
+
+
+def apply(graph: TaskGraph, delta: Delta, *, version: int | None = None) -> Delta:
+    """Apply `delta` to `graph` in place and return the Δ that undoes it (Eq. 4).
+
+    Parameters
+    ----------
+    version : what the graph's version becomes; by default one more than it was.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown or duplicate task, a dependency that is or is not there, a field out of range.
+    CycleError
+        The Δ would close a cycle; the message names it. Nothing has changed in either case.
+
+    Examples
+    --------
+    >>> graph = TaskGraph.from_plan({"subtasks": [{"id": "a"}, {"id": "b"}]})
+    >>> inverse = apply(graph, AddDependency(before="a", after="b"))
+    >>> graph.successors("a"), inverse
+    (('b',), RemoveDependency(before='a', after='b'))
+    """
+    inverse = _apply(graph, delta)
+    graph.version = graph.version + 1 if version is None else version
+    return inverse
+
+
+def as_delta(graph: TaskGraph) -> Batch:
+    """The Δ that builds `graph` from nothing, tasks in topological order."""
+    return Batch(deltas=tuple(AddTask(task=graph[id], after=dict(graph.after(id))) for id in graph.topological()))
+
+
+def _apply(graph: TaskGraph, delta: Delta) -> Delta:
+    match delta:
+        case AddTask():
+            return _add_task(graph, delta)
+        case RemoveTask():
+            return _remove_task(graph, delta.id)
+        case AddDependency(before=before, after=after, information=information):
+            _add_edge(graph, before, after, information)
+            return RemoveDependency(before=before, after=after)
+        case RemoveDependency(before=before, after=after):
+            return AddDependency(before=before, after=after, information=_remove_edge(graph, before, after))
+        case ReviseDependency(before=before, after=after, information=information):
+            old = graph.information(before, after)
+            value = check_information(information, f"Dependency {before!r} → {after!r}")
+            graph._succ[before][after] = graph._pred[after][before] = value
+            return ReviseDependency(before=before, after=after, information=old)
+        case ReviseTask(id=id, changes=changes):
+            task = graph[id]
+            graph._tasks[id] = revised(task, dict(changes))
+            return ReviseTask(id=id, changes={name: getattr(task, name) for name in changes})
+        case SetJoin(id=id, join=join):
+            task = graph[id]
+            check_join(join, f"Task {id!r}")
+            graph._tasks[id] = replace(task, join=join)
+            return SetJoin(id=id, join=task.join)
+        case ExpandTask():
+            return _expand(graph, delta)
+        case Batch(deltas=deltas):
+            return _all_or_none(graph, deltas)
+        case _:
+            assert_never(delta)
+
+
+def _all_or_none(graph: TaskGraph, deltas: tuple[Delta, ...]) -> Batch:
+    done: list[Delta] = []
+    try:
+        for delta in deltas:
+            done.append(_apply(graph, delta))
+    except DynTaskError:
+        for inverse in reversed(done):
+            _apply(graph, inverse)
+        raise
+    return Batch(deltas=tuple(reversed(done)))
+
+
+def _add_task(graph: TaskGraph, delta: AddTask) -> RemoveTask:
+    task = delta.task
+    check_task(task)
+    if task.id in graph:
+        raise InvalidInput(f"There is already a task {task.id!r}; choose another id, or revise that one.")
+    for other in (*delta.after, *delta.before):
+        graph[other]
+    _insert(graph, task)
+    try:
+        _connect(graph, task.id, delta.after, delta.before)
+    except DynTaskError:
+        _remove_task(graph, task.id)
+        raise
+    return RemoveTask(id=task.id)
+
+
+def _connect(graph: TaskGraph, id: TaskId, after: Mapping[TaskId, float], before: Mapping[TaskId, float]) -> None:
+    for other, information in after.items():
+        _add_edge(graph, other, id, information)
+    for other, information in before.items():
+        _add_edge(graph, id, other, information)
+
+
+def _insert(graph: TaskGraph, task: Task) -> None:
+    graph._tasks[task.id] = task
+    graph._pred[task.id] = {}
+    graph._succ[task.id] = {}
+    graph._position[task.id] = graph._next_position
+    graph._next_position += 1
+
+
+def _remove_task(graph: TaskGraph, id: TaskId) -> AddTask:
+    task = graph[id]
+    after, before = graph._pred.pop(id), graph._succ.pop(id)
+    for other in after:
+        del graph._succ[other][id]
+    for other in before:
+        del graph._pred[other][id]
+    del graph._tasks[id], graph._position[id]
+    return AddTask(task=task, after=after, before=before)
+
+
+def _add_edge(graph: TaskGraph, before: TaskId, after: TaskId, information: float) -> None:
+    graph[before], graph[after]
+    if graph.has_dependency(before, after):
+        raise InvalidInput(f"{after!r} already depends on {before!r}.")
+    value = check_information(information, f"Dependency {before!r} → {after!r}")
+    make_room(graph._position, graph._pred, graph._succ, before, after)
+    graph._succ[before][after] = graph._pred[after][before] = value
+
+
+def _remove_edge(graph: TaskGraph, before: TaskId, after: TaskId) -> float:
+    graph[before], graph[after]
+    information = graph.information(before, after)
+    del graph._succ[before][after], graph._pred[after][before]
+    return information
+
+
+def _expand(graph: TaskGraph, delta: ExpandTask) -> Batch:
+    """Splice a decomposition in (Alg. 1): entries inherit the predecessors, exits the successors."""
+    if not delta.tasks:
+        raise InvalidInput(f"Expanding {delta.id!r} needs at least one subtask.")
+    graph[delta.id]
+    part = TaskGraph.of(delta.tasks, delta.dependencies)
+    after, before = dict(graph._pred[delta.id]), dict(graph._succ[delta.id])
+    steps: list[Delta] = [RemoveTask(id=delta.id)]
+    for id in part.topological():
+        inside = dict(part.after(id))
+        steps.append(AddTask(task=part[id], after=inside or after, before=before if not part.before(id) else {}))
+    return _all_or_none(graph, tuple(steps))
