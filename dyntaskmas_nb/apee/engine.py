@@ -54,6 +54,7 @@ class Assignment:
     attempt: int
     agent: str
     priority: float
+    t: float
     results: dict[TaskId, object]
     producers: tuple[tuple[TaskId, int], ...]
 
@@ -107,6 +108,10 @@ class Engine:
             self._origin = self._clock.now() - (self.machine.log[-1].t if self.machine.log else 0.0)
         return self._clock.now() - self._origin
 
+    def saved(self, count: int) -> None:
+        """The first `count` events are in the journal already (a run that was read back)."""
+        self._saved = count
+
     def post(self, event: Input) -> None:
         """Put an input into the inbox."""
         self._inbox.append(event)
@@ -142,6 +147,8 @@ class Engine:
     async def run(self) -> None:
         """Drive the machine until the run has ended; raises only when cancelled from outside."""
         try:
+            if self.machine.ended:
+                return
             async with anyio.create_task_group() as group:
                 while not self.machine.ended:
                     await self._wait()
@@ -235,6 +242,7 @@ class Engine:
             attempt=effect.attempt,
             agent=effect.agent,
             priority=effect.priority,
+            t=self._latest,
             results={before: records[before].result for before in done if records[before].state.ended},
             producers=tuple((before, records[before].attempt) for before in done if records[before].state.ended),
         )

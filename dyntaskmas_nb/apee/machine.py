@@ -60,19 +60,24 @@ from dyntaskmas_nb.errors import DynTaskError
 class Machine:
     """The state of one run. Read it freely on its own thread; change it through `step` only.
 
+    Parameters
+    ----------
+    run : name of the run, which no event carries, so that equal runs have equal logs.
+    policy : the user's own priority rule, where the settings say "custom".
+
     Attributes
     ----------
     graph, records, pool, queue : present state.
     log : every event so far; its index is the sequence number.
     """
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(self, run: str = "", policy: Policy | None = None) -> None:
         self.graph = TaskGraph()
         self.pool = Pool()
         self.queue = ReadyQueue()
         self.log: list[Event] = []
         self.settings = Settings()
-        self.run = self.request = ""
+        self.run, self.request = run, ""
         self.planning = self.paused = False
         self.credits = 0
         self.ended: RunEnded | None = None
@@ -127,7 +132,7 @@ class Machine:
     # -- inputs ------------------------------------------------------------------------------------
 
     def _on_start(self, event: RunStarted) -> None:
-        self.run, self.request, self.settings = event.run, event.request, event.settings
+        self.request, self.settings = event.request, event.settings
         self.planning = event.planning
         self._hiring = not event.agents
         if self.settings.modelled_transfers:

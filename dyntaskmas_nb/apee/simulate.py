@@ -158,9 +158,9 @@ def simulate(
     pool = universal_agents(agents)
     if not len(graph):
         raise InvalidInput("The graph has no tasks to simulate.")
-    machine = Machine(policy_of(policy, seed))
+    machine = Machine("simulated", policy_of(policy, seed))
     simulator = Simulator(machine, duration or (lambda task, attempt: task.complexity * seconds_per_unit))
-    simulator.submit([RunStarted(0.0, "simulated", graph.title, settings, pool)])
+    simulator.submit([RunStarted(0.0, graph.title, settings, pool)])
     simulator.submit([DeltaSubmitted(0.0, 0, as_delta(graph))])
     simulator.run()
     entries = entries_of(machine.log)

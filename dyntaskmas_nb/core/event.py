@@ -25,7 +25,6 @@ class RunStarted:
     """The first event: what the run was asked and how it is set."""
 
     t: float
-    run: str
     request: str
     settings: Settings
     agents: tuple[AgentSpec, ...]

@@ -1,0 +1,67 @@
+"""``dyntaskmas run | runs | doctor``: plan, run and look from a terminal.
+
+Exit status: 0 the run is done, 1 it failed, 2 something given was wrong (one line says what), 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from dyntaskmas_nb.apee.priority import POLICIES
+from dyntaskmas_nb.cli.doctor import doctor
+from dyntaskmas_nb.cli.running import list_runs, run
+from dyntaskmas_nb.errors import DynTaskError
+
+HOME = ".dyntaskmas"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.action(options)
+    except DynTaskError as error:
+        print(f"dyntaskmas: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print("dyntaskmas: interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """One line, as for every other mistake."""
+        self.exit(2, f"dyntaskmas: {message}. See {self.prog} --help.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="dyntaskmas", description="Orchestrate LLM agents over an editable task graph.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    command = commands.add_parser("run", help="plan a sentence, or take a plan file, and run it")
+    command.add_argument("what", metavar="SENTENCE | plan.json", help="what to do, or a plan file")
+    command.add_argument("--agents", type=int, metavar="N", help="N agents that take every role")
+    command.add_argument("--policy", default="upward_rank", help=f"priority rule: {', '.join(POLICIES)}")
+    command.add_argument(
+        "--model",
+        metavar="NAME",
+        help="embedded (default), simulated[:constant:S | :lognormal:MEDIAN,SIGMA | :table2:N], "
+        "an OpenAI-compatible URL, or a checkpoint directory",
+    )
+    command.add_argument("--clock", choices=("real", "virtual"), default="real")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--html", metavar="FILE", help="write graph, timeline and result to one HTML file")
+    command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    command.add_argument("--home", default=HOME, help="journal and context store (default: %(default)s)")
+    command.set_defaults(action=run)
+    command = commands.add_parser("runs", help="list the runs in the journal")
+    command.add_argument("--home", default=HOME, help="journal and context store (default: %(default)s)")
+    command.set_defaults(action=list_runs)
+    command = commands.add_parser("doctor", help="say what is available here, and what to do about the rest")
+    command.set_defaults(action=doctor)
+    return parser

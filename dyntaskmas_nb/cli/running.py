@@ -1,0 +1,187 @@
+"""``dyntaskmas run``: from a sentence or plan file to a result, with live progress on a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from dyntaskmas_nb.core.snapshot import Snapshot
+from dyntaskmas_nb.errors import DynTaskError, InvalidInput, RunCancelled, RunFailed, StoreError
+from dyntaskmas_nb.kit.kit import Kit
+from dyntaskmas_nb.kit.run import Run
+from dyntaskmas_nb.view.numbers import measured
+from dyntaskmas_nb.view.text import numbers_text, plan_text, progress_text, timeline_text
+from dyntaskmas_nb.view.words import paragraph, printable, result_text
+
+MAX_PLAN_BYTES = 64_000_000
+REFRESH = 0.1
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plan and run what `options` ask for; return the exit status."""
+    what = read_what(options.what)
+    if options.html:
+        _check_writable(Path(options.html))
+    kit = Kit(options.model, home=options.home, policy=options.policy, clock=options.clock, seed=options.seed)
+    with kit:
+        started = kit.start(what, agents=options.agents)
+        try:
+            result = _follow(started, quiet=options.json)
+            failure = ""
+        except (RunFailed, RunCancelled) as error:
+            result, failure = None, str(error)
+        except KeyboardInterrupt:
+            print(f"\ndyntaskmas: interrupted; run {started.id} is kept in {options.home}", file=sys.stderr)
+            raise
+        if options.html:
+            started.to_html(options.html)
+        now = started.snapshot()
+    if options.json:
+        _write_json(report(now, result))
+    else:
+        _show_end(now, result, failure, options.html)
+    return 1 if failure else 0
+
+
+def list_runs(options: argparse.Namespace) -> int:
+    """Print the runs in the journal."""
+    from dyntaskmas_nb.apee.journal import SqliteJournal
+
+    path = Path(options.home) / "journal.sqlite"
+    if not path.exists():
+        raise InvalidInput(f"There is no journal in {options.home}; runs are kept where `dyntaskmas run` was called.")
+    journal = SqliteJournal(path)
+    try:
+        for info in journal.runs():
+            print(f"{info.run}  {info.status:<11}  {printable(info.request, 80)}")
+    finally:
+        journal.close()
+    return 0
+
+
+def read_what(text: str) -> str | dict[str, Any]:
+    """The plan in the file `text` names, or the sentence that `text` is.
+
+    Raises
+    ------
+    InvalidInput
+        The file is missing, unreadable, too large or no JSON object.
+    """
+    path = Path(text) if len(text) < 4096 and "\0" not in text else None
+    try:
+        is_file = path is not None and path.is_file()
+        looks_like_one = text.endswith(".json") and len(text.split()) == 1
+        if path is None or not (is_file or looks_like_one):
+            return text
+        if not is_file:
+            raise InvalidInput(f"There is no plan file {printable(text)}.")
+        if (size := path.stat().st_size) > MAX_PLAN_BYTES:
+            raise InvalidInput(f"The plan file {path} has {size:,} bytes; at most {MAX_PLAN_BYTES:,} are read.")
+        data = path.read_bytes()
+    except OSError as error:
+        if isinstance(error, DynTaskError):
+            raise
+        raise InvalidInput(f"The plan file {printable(text)} cannot be read ({error.strerror}).") from None
+    return _parse(data, path)
+
+
+def _parse(data: bytes, path: Path) -> dict[str, Any]:
+    import orjson
+
+    try:
+        plan = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"The plan file {path} is not JSON: {error}.") from None
+    if not isinstance(plan, dict):
+        raise InvalidInput(f'The plan file {path} must hold an object {{"task": …, "subtasks": […]}}.')
+    return plan
+
+
+def report(now: Snapshot, result: Any) -> dict[str, Any]:
+    """What ``--json`` prints: times in seconds, utilisation as a share."""
+    measures = measured(now)
+    return {
+        "run": now.run,
+        "status": now.status,
+        "reason": now.reason,
+        "tasks": len(now.graph),
+        "edges": sum(1 for _ in now.graph.dependencies()),
+        "agents": sum(agent.slots for agent in now.agents),
+        "makespan_s": measures.makespan,
+        "serial_s": measures.serial,
+        "critical_path_s": measures.critical_path,
+        "lower_bound_s": measures.lower_bound,
+        "utilisation": measures.utilisation,
+        "result": result,
+        "failed": {id: view.reason for id, view in now.tasks.items() if view.state in ("failed", "blocked")},
+    }
+
+
+def _follow(started: Run, *, quiet: bool) -> Any:
+    """Wait for the result, showing how it goes when somebody watches."""
+    if quiet or not sys.stdout.isatty():
+        if not quiet:
+            _show_plan(started)
+        return started.result()
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console()
+    with Live(console=console, refresh_per_second=1 / REFRESH, transient=True) as live:
+        shown = False
+        while True:
+            now = started.snapshot()
+            if len(now.graph) and not shown:
+                console.print(Text(plan_text(now.graph) + "\n"))
+                shown = True
+            live.update(Text(progress_text(now, limit=max(5, console.height - 4))))
+            try:
+                return started.result(timeout=REFRESH)
+            except TimeoutError:
+                continue
+
+
+def _show_plan(started: Run) -> None:
+    started.wait_for_plan()
+    now = started.snapshot()
+    if len(now.graph):
+        print(plan_text(now.graph) + "\n", flush=True)
+
+
+def _show_end(now: Snapshot, result: Any, failure: str, html: str | None) -> None:
+    print(progress_text(now) + "\n")
+    print(timeline_text(now, width=_width()) + "\n")
+    print(numbers_text(measured(now)) + "\n")
+    if failure:
+        print(f"dyntaskmas: {printable(failure, 2000)}", file=sys.stderr)
+    else:
+        print(paragraph(result_text(result)))
+    if html:
+        print(f"\nwritten: {html}")
+
+
+def _width() -> int:
+    try:
+        return max(60, min(os.get_terminal_size().columns, 120)) - 2
+    except OSError:
+        return 78
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse before the run what could not be written after it."""
+    folder = path.parent
+    if path.is_dir():
+        raise StoreError(f"{path} is a directory; give --html a file name.")
+    if folder.exists() and not os.access(folder, os.W_OK):
+        raise StoreError(f"{folder} is not writable; choose another place for --html.")
+
+
+def _write_json(value: object) -> None:
+    import orjson
+
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+    sys.stdout.flush()

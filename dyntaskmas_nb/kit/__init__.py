@@ -1,0 +1,1 @@
+"""The objects a notebook holds, `Kit` and `Run`, and the wiring behind them."""

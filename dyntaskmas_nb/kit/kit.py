@@ -1,0 +1,276 @@
+"""`Kit`: the four parts wired together behind one object (paper Fig. 1)."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from dyntaskmas_nb.agents.roles import Behaviours
+from dyntaskmas_nb.apee.engine import Engine
+from dyntaskmas_nb.apee.journal import RunInfo
+from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.apee.priority import Rule, policy_of
+from dyntaskmas_nb.core.command import Pause
+from dyntaskmas_nb.core.event import CommandSubmitted, DeltaSubmitted, Input, PlanFailed, RunReopened, RunStarted, TaskDone
+from dyntaskmas_nb.core.graph import TaskGraph
+from dyntaskmas_nb.core.settings import AgentSpec, Settings, check_settings, universal_agents
+from dyntaskmas_nb.core.task import TaskState
+from dyntaskmas_nb.dtgg import planner
+from dyntaskmas_nb.dtgg.planner import MAX_TASKS, check_sentence
+from dyntaskmas_nb.dtgg.update import as_delta
+from dyntaskmas_nb.errors import DynTaskError, InvalidInput
+from dyntaskmas_nb.kit.naming import run_name
+from dyntaskmas_nb.kit.parts import Parts
+from dyntaskmas_nb.kit.reopen import replayed
+from dyntaskmas_nb.kit.run import Run
+from dyntaskmas_nb.kit.wiring import Wiring
+from dyntaskmas_nb.llm.connect import connect
+from dyntaskmas_nb.llm.protocol import Backend
+
+ClockName = Literal["real", "virtual"]
+HOME = ".dyntaskmas"
+
+
+class Kit:
+    """Plans, runs and keeps; a context manager, closed at the latest when Python exits.
+
+    Parameters
+    ----------
+    model : None for the embedded teaching Llama (under the virtual clock: the simulated one), "simulated",
+        an OpenAI-compatible server's URL, a checkpoint directory, or a `Backend`.
+    agents : role → plain Python function ``(task, context) -> result``, sync or async; "*" for every role.
+    home : directory of journal and context store, None to keep everything in memory.
+    policy : default priority rule, a name or a function (see `apee.priority`).
+    clock : "real", or "virtual" for runs whose time only passes when they are asked.
+    seed : feeds everything drawn at random.
+    max_tasks : the most subtasks a plan may have.
+
+    Raises
+    ------
+    InvalidInput, StoreError, BackendError
+        In one sentence, before anything is written.
+
+    Examples
+    --------
+    >>> def add(task, context):
+    ...     return sum(task.inputs)
+    >>> with Kit(agents={"adder": add}, home=None) as kit:
+    ...     kit.start({"subtasks": [{"id": "a", "role": "adder", "inputs": [1, 2]}]}).result()
+    3
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Backend | None = None,
+        *,
+        agents: Mapping[str, Callable[..., Any]] | None = None,
+        home: str | Path | None = HOME,
+        policy: str | Rule = "upward_rank",
+        clock: ClockName = "real",
+        seed: int = 0,
+        max_tasks: int = MAX_TASKS,
+    ) -> None:
+        self._virtual = _is_virtual(clock)
+        self._settings = Settings(policy=_name(policy), seed=seed)
+        check_settings(self._settings)
+        self._policy = policy_of(policy, seed)
+        self._max_tasks = max_tasks
+        self.backend = connect("simulated" if model is None and self._virtual else model)
+        self.home = None if home is None else Path(home)
+        self._parts = Parts(self.backend, Behaviours(agents, self.backend), self.home)
+        self._close = weakref.finalize(self, self._parts.close)
+
+    # -- runs ----------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        what: str | TaskGraph | Mapping[str, Any],
+        *,
+        agents: int | Sequence[AgentSpec] | None = None,
+        policy: str | Rule | None = None,
+        clock: ClockName | None = None,
+        seed: int | None = None,
+        seconds_per_unit: float = 1.0,
+        paused: bool = False,
+    ) -> Run:
+        """Start a run and return at once.
+
+        Parameters
+        ----------
+        what : a sentence to plan, a `TaskGraph`, or a plan as a dict (see `TaskGraph.from_plan`).
+        agents : how many agents that can take every role, or their specifications; by default every role
+            of the plan gets its own.
+        policy, clock, seed : instead of the kit's own.
+        seconds_per_unit : T_c, what one unit of complexity is expected to take.
+        paused : start nothing before `run.resume()` or `run.step()`.
+
+        Raises
+        ------
+        InvalidInput
+            What is wrong with the sentence, the plan or a setting.
+        """
+        virtual = self._virtual if clock is None else _is_virtual(clock)
+        number = self._settings.seed if seed is None else seed
+        chosen = self._policy if policy is None else policy_of(policy, number)
+        settings = Settings(
+            policy=chosen.name,
+            seed=number,
+            seconds_per_unit=seconds_per_unit,
+            modelled_transfers=self.backend.caps.virtual,
+        )
+        check_settings(settings)
+        graph, request = _asked(what)
+        if virtual:
+            self._check_virtual(graph)
+        specs = universal_agents(agents) if isinstance(agents, int) else tuple(agents or ())
+        machine = Machine(run_name(datetime.now(UTC)), chosen if chosen.name == "custom" else None)
+        inputs: list[Input] = [RunStarted(0.0, request, settings, specs, planning=graph is None)]
+        if graph is not None:
+            inputs.append(DeltaSubmitted(0.0, 0, as_delta(graph), by="planner"))
+        if paused:
+            inputs.append(CommandSubmitted(0.0, 0, Pause()))
+        return self._launch(machine, settings, virtual, inputs, request, plan=graph is None)
+
+    def open_run(self, id: str, *, policy: Rule | None = None) -> Run:
+        """Read a run back from the journal.
+
+        A finished run shows its results. An interrupted one is paused where it stood: what was running is
+        queued again unless its result was stored already, and `run.resume()` goes on.
+
+        Parameters
+        ----------
+        policy : the priority rule, for a run that had one of the user's own.
+
+        Raises
+        ------
+        InvalidInput
+            There is no such run, or it needs its `policy`.
+        StoreError
+            The journal cannot be read.
+        """
+        events = self._parts.journal.events(id)
+        first = events[0]
+        assert isinstance(first, RunStarted)
+        if first.settings.policy == "custom" and policy is None:
+            raise InvalidInput(f"Run {id!r} had a priority rule of its own; pass it with policy=….")
+        machine = replayed(id, events, None if policy is None else policy_of(policy))
+        info = next(info for info in self._parts.journal.runs() if info.run == id)
+        if machine.ended:
+            return self._launch(machine, first.settings, info.clock == "virtual", [], first.request, plan=False)
+        inputs: list[Input] = [RunReopened(machine.log[-1].t), CommandSubmitted(machine.log[-1].t, 0, Pause())]
+        virtual = info.clock == "virtual"
+        return self._launch(machine, first.settings, virtual, inputs, first.request, plan=machine.planning)
+
+    def runs(self) -> list[RunInfo]:
+        """Runs in the journal, oldest first."""
+        return self._parts.journal.runs()
+
+    # -- ends ----------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop what runs (it can be opened again), free the model and the store. Closing twice is fine."""
+        self._close()
+
+    def __enter__(self) -> Kit:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        closed = "" if self._close.alive else ", closed"
+        return f"<Kit model={self.backend.name!r}, home={str(self.home) if self.home else None!r}{closed}>"
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    def _launch(
+        self, machine: Machine, settings: Settings, virtual: bool, inputs: Sequence[Input], request: str, *, plan: bool
+    ) -> Run:
+        """Put a machine on a loop; with `plan` the request is still to be planned."""
+        parts = self._parts
+        background = parts.background(virtual=virtual)
+        engine, wiring = parts.engine(machine, settings, background)
+        if not machine.log:
+            created = datetime.now(UTC).isoformat(timespec="seconds")
+            parts.journal.open_run(
+                RunInfo(
+                    run=machine.run,
+                    created=created,
+                    request=request[:500],
+                    status="running",
+                    clock="virtual" if virtual else "real",
+                )
+            )
+
+        async def work() -> None:
+            engine.saved(len(machine.log))
+            await _adopt(engine, wiring, reopened=bool(machine.log))
+            for event in inputs:
+                engine.post(event)
+
+        background.call(work)
+        known = len(machine.log)
+        driver = parts.drive(engine, background)
+        if inputs:
+            background.call(engine.until, lambda: len(machine.log) > known)
+        if plan:
+            background.spawn(_plan, engine, request, self.backend, self._max_tasks, settings.seed)
+        return Run(engine, background, driver)
+
+    def _check_virtual(self, graph: TaskGraph | None) -> None:
+        if self.backend.caps.virtual:
+            return
+        roles = set() if graph is None else {task.role for task in graph.tasks.values()}
+        own = set(self._parts.behaviours.roles)
+        if graph is None or not (roles <= own or "*" in own):
+            raise InvalidInput(
+                f"The model {self.backend.name!r} takes real time and cannot run under the virtual clock. "
+                "Use Kit(model='simulated'), Python functions for all roles, or clock='real'."
+            )
+
+
+async def _plan(engine: Engine, sentence: str, backend: Backend, max_tasks: int, seed: int) -> None:
+    """Let the planner turn the sentence into the run's first Δ; its failure is an event."""
+    try:
+        made = await planner.plan(sentence, backend, max_tasks=max_tasks, seed=seed)
+    except DynTaskError as error:
+        engine.post(PlanFailed(engine.now(), type(error).__name__, str(error)))
+    else:
+        await engine.submit(made.delta, by="planner")
+
+
+async def _adopt(engine: Engine, wiring: Wiring, *, reopened: bool) -> None:
+    """Take over results that were stored just before the process ended, so that no finished task runs twice."""
+    if not reopened or engine.machine.ended:
+        return
+    for id, record in engine.machine.records.items():
+        if record.state is TaskState.RUNNING:
+            found = await wiring.adopt(engine.machine.run, id, record.attempt)
+            if found is not None:
+                engine.post(TaskDone(engine.machine.log[-1].t, id, record.attempt, found.result, found.tokens))
+
+
+def _asked(what: object) -> tuple[TaskGraph | None, str]:
+    """The graph and the request behind what the user asked for; no graph for a sentence."""
+    if isinstance(what, str):
+        return None, check_sentence(what)
+    if isinstance(what, Mapping):
+        what = TaskGraph.from_plan(what)
+    if not isinstance(what, TaskGraph):
+        raise InvalidInput(f"Start takes a sentence, a TaskGraph or a plan dict, not {type(what).__name__}.")
+    if not len(what):
+        raise InvalidInput("The graph has no tasks; add at least one.")
+    return what, what.title
+
+
+def _is_virtual(clock: object) -> bool:
+    if clock not in ("real", "virtual"):
+        raise InvalidInput(f"The clock is 'real' or 'virtual', not {clock!r}.")
+    return clock == "virtual"
+
+
+def _name(policy: str | Rule) -> str:
+    return policy if isinstance(policy, str) else "custom"

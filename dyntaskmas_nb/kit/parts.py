@@ -1,0 +1,104 @@
+"""The parts of a kit: model, agents, journal, context stores and loops, made when first needed, freed once."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future, wait
+from pathlib import Path
+from typing import Any
+
+from dyntaskmas_nb.agents.roles import Behaviours
+from dyntaskmas_nb.apee.engine import Engine
+from dyntaskmas_nb.apee.journal import Journal, MemoryJournal, SqliteJournal
+from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.core.settings import Settings
+from dyntaskmas_nb.kit.background import Background
+from dyntaskmas_nb.kit.wiring import Wiring
+from dyntaskmas_nb.llm.protocol import Backend
+from dyntaskmas_nb.sacms.memory import MemoryStore
+from dyntaskmas_nb.sacms.store import ContextStore
+
+log = logging.getLogger(__name__)
+#: Seconds that closing waits for what runs to stop.
+PATIENCE = 5.0
+
+
+class Parts:
+    """Owns everything of a kit that must be freed. Virtual runs keep their context in memory."""
+
+    def __init__(self, backend: Backend, behaviours: Behaviours, home: Path | None) -> None:
+        self.backend = backend
+        self.behaviours = behaviours
+        self.home = home
+        self.journal: Journal = MemoryJournal() if home is None else SqliteJournal(home / "journal.sqlite")
+        self._store: ContextStore | None = None
+        self._real: Background | None = None
+        self._virtual: list[Background] = []
+        self._drivers: list[Future[Any]] = []
+        self._closed = False
+
+    def store(self) -> ContextStore:
+        """The context store that real runs share: Chroma in the home directory, else in memory."""
+        if self._store is None:
+            if self.home is None:
+                self._store = MemoryStore()
+            else:
+                from dyntaskmas_nb.sacms.chroma import ChromaStore
+
+                self._store = ChromaStore(self.home / "context")
+        return self._store
+
+    def background(self, *, virtual: bool) -> Background:
+        """The loop a run lives on: the shared real one, or a new virtual one."""
+        if virtual:
+            self._virtual.append(Background(virtual=True))
+            return self._virtual[-1]
+        if self._real is None:
+            self._real = Background()
+        return self._real
+
+    def engine(self, machine: Machine, settings: Settings, background: Background) -> tuple[Engine, Wiring]:
+        """An engine for `machine`, and the wiring behind its agents."""
+        virtual = background.clock.virtual
+        wiring = Wiring(
+            store=MemoryStore() if virtual else self.store(),
+            behaviours=self.behaviours,
+            backend=self.backend,
+            seed=settings.seed,
+            inline=virtual,
+            seconds_per_unit=settings.seconds_per_unit,
+        )
+        return Engine(machine, wiring.perform, background.clock, self.journal), wiring
+
+    def drive(self, engine: Engine, background: Background) -> Future[None]:
+        """Let the engine run on its loop; the journal's list learns how it ended."""
+
+        async def run() -> None:
+            try:
+                await engine.run()
+            finally:
+                ended = engine.machine.ended
+                self.journal.set_status(engine.machine.run, ended.status if ended else "interrupted")
+
+        self._drivers.append(background.spawn(run))
+        return self._drivers[-1]
+
+    def close(self) -> None:
+        """Interrupt every run, free model and store, end the loops, close the journal; once."""
+        if self._closed:
+            return
+        self._closed = True
+        for driver in self._drivers:
+            driver.cancel()
+        wait(self._drivers, PATIENCE)
+        for background in self._virtual:
+            background.close()
+        if self._real is None:
+            self._real = Background()
+        try:
+            if self._store is not None:
+                self._real.call(self._store.aclose)
+            self._real.call(self.backend.aclose)
+        finally:
+            self._real.close()
+            self.journal.close()

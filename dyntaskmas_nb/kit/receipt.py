@@ -1,0 +1,30 @@
+"""What an edit or command did, as the value of the call that asked for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dyntaskmas_nb.core.delta import Delta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was done, in words; for an edit also the version it made and the Δ that undoes it.
+
+    A refused edit is a receipt too (`accepted` False, `reason` says why): nothing was changed.
+    """
+
+    what: str
+    accepted: bool = True
+    reason: str = ""
+    version: int | None = None
+    inverse: Delta | None = None
+    id: str = ""
+
+    def __bool__(self) -> bool:
+        return self.accepted
+
+    def __repr__(self) -> str:
+        if not self.accepted:
+            return f"✗ {self.what}: refused. {self.reason}"
+        return f"✓ {self.what}" + (f" (version {self.version})" if self.version is not None else "")

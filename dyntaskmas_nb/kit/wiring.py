@@ -1,0 +1,105 @@
+"""How an attempt comes about: context from the store, the agent's work, the result into the store.
+
+The engine hands over an `Assignment` and gets an answer; what lies between is put together here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import anyio
+
+from dyntaskmas_nb.agents.context import Context, Item
+from dyntaskmas_nb.agents.llama import LlamaAgent
+from dyntaskmas_nb.agents.outcome import Answer
+from dyntaskmas_nb.agents.roles import Behaviours
+from dyntaskmas_nb.apee.engine import Assignment
+from dyntaskmas_nb.core.task import TaskId
+from dyntaskmas_nb.errors import AgentError, InvalidInput, StoreError
+from dyntaskmas_nb.llm.protocol import Backend
+from dyntaskmas_nb.sacms.context import gather_context
+from dyntaskmas_nb.sacms.node import ContextNode, Provenance, result_id
+from dyntaskmas_nb.sacms.store import ContextStore
+from dyntaskmas_nb.sacms.tags import extract_tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """Everything an attempt needs besides its assignment.
+
+    `inline`: under the virtual clock, where a Python function takes the seconds its complexity declares.
+    """
+
+    store: ContextStore
+    behaviours: Behaviours
+    backend: Backend
+    seed: int = 0
+    inline: bool = False
+    seconds_per_unit: float = 1.0
+
+    async def perform(self, job: Assignment) -> Answer:
+        """Let an agent work on `job`; its result is in the store when this returns.
+
+        Raises
+        ------
+        AgentError
+            What went wrong, in one sentence.
+        """
+        try:
+            agent = self.behaviours.agent(job.task.role)
+            items = await self._relevant(job) if isinstance(agent, LlamaAgent) else ()
+        except (StoreError, InvalidInput) as error:
+            raise AgentError(str(error)) from None
+        context = Context(
+            results=job.results,
+            request=job.request,
+            relevant=items,
+            task_id=job.task.id,
+            run=job.run,
+            attempt=job.attempt,
+            seed=self.seed,
+            priority=job.priority,
+        )
+        if self.inline and not isinstance(agent, LlamaAgent):
+            await anyio.sleep(job.task.complexity * self.seconds_per_unit)
+        answer = await agent(job.task, context, inline=self.inline)
+        await self._keep(job, answer)
+        return answer
+
+    async def adopt(self, run: str, task: TaskId, attempt: int) -> Answer | None:
+        """The result that this attempt committed before the process ended, if it did."""
+        node = await self.store.result_of(run, task, attempt, access=0)
+        return Answer(result=node.data) if node else None
+
+    async def _relevant(self, job: Assignment) -> tuple[Item, ...]:
+        bundle = await gather_context(
+            self.store,
+            predecessors=(),
+            query=job.task.description,
+            access=0,
+            budget_tokens=self.backend.caps.context_window // 4,
+            count_tokens=self.backend.count_tokens,
+            run=job.run,
+        )
+        own = {result_id(job.run, before, attempt) for before, attempt in job.producers}
+        found = [item for item in bundle.items if item.id not in own]
+        return tuple(Item(title=item.title, text=item.text, relevance=item.relevance or 0.0) for item in found)
+
+    async def _keep(self, job: Assignment, answer: Answer) -> None:
+        text = answer.result if isinstance(answer.result, str) else f"{answer.result}"
+        node = ContextNode(
+            id=result_id(job.run, job.task.id, job.attempt),
+            domain=job.run,
+            text=text[:100_000],
+            data=answer.result,
+            tags=extract_tags(job.task.description, role=job.task.role),
+            owner=job.agent,
+            created=job.t,
+            updated=job.t,
+            provenance=Provenance(run=job.run, task=job.task.id, agent=job.agent, attempt=job.attempt, result=True),
+        )
+        try:
+            await self.store.put([node])
+        except (StoreError, InvalidInput) as error:
+            raise AgentError(f"The result could not be stored: {error}") from None
+
