@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dyntaskmas_nb.apee.ledger import BLOCKED, DEAD, PENDING, READY, RUNNING
 from dyntaskmas_nb.apee.machine import Machine
-from dyntaskmas_nb.core.event import TurnEnded
 
 
 def check(machine: Machine) -> None:
@@ -39,7 +38,7 @@ def _check_states(machine: Machine) -> None:
     graph, records = machine.graph, machine.records
     still_open = sum(not record.state.ended for record in records.values())
     assert machine._ledger.open == still_open, "the count of open tasks is off"
-    settled = isinstance(machine.log[-1], TurnEnded) if machine.log else True
+    settled = not machine._ledger.newly_ready
     for id, record in records.items():
         if settled and not machine._ending:
             assert (id in machine.queue) == (record.state is READY), f"{id} is {record.state}: queue disagrees"

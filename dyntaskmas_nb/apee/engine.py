@@ -19,6 +19,7 @@ from dyntaskmas_nb.agents.outcome import Answer as AgentAnswer
 from dyntaskmas_nb.apee.clock import Clock
 from dyntaskmas_nb.apee.journal import Journal
 from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.core.codec import decode, encode
 from dyntaskmas_nb.core.command import Command
 from dyntaskmas_nb.core.delta import Delta
 from dyntaskmas_nb.core.effect import Answer, Effect, Finish, StartTask, StopTask, WakeAt
@@ -38,7 +39,7 @@ from dyntaskmas_nb.core.event import (
     arrival_key,
 )
 from dyntaskmas_nb.core.task import Task, TaskId
-from dyntaskmas_nb.errors import AgentError, StoreError
+from dyntaskmas_nb.errors import AgentError, DynTaskError, StoreError
 
 Outcome = DeltaApplied | DeltaRejected | CommandApplied | CommandRejected
 log = logging.getLogger(__name__)
@@ -129,12 +130,23 @@ class Engine:
             event: Input = CommandSubmitted(self.now(), number, change, by)
         else:
             event = DeltaSubmitted(self.now(), number, change, base, by)
-        if self.finished.is_set():
-            return DeltaRejected(self.now(), number, f"The run has ended ({self.machine.status}); nothing was changed.")
+        if reason := self._refusal(event):
+            refused = CommandRejected if isinstance(change, Command) else DeltaRejected
+            return refused(self.now(), number, reason)
         answered, slot = self._answers[number] = anyio.Event(), []
         self.post(event)
         await answered.wait()
         return slot[0]
+
+    def _refusal(self, event: Input) -> str:
+        """Why `event` cannot even be taken in, or nothing."""
+        if self.finished.is_set():
+            return f"The run has ended ({self.machine.status}); nothing was changed."
+        try:
+            decode(encode(event))
+        except (DynTaskError, TypeError, RecursionError) as error:
+            return f"This cannot be written down as JSON: {error}"
+        return ""
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until `condition` holds after a turn, or the run has ended."""
@@ -171,8 +183,8 @@ class Engine:
         await self._clock.settle()
 
     async def _turn(self, group: TaskGroup) -> None:
-        t = max(self.now(), self._latest)
         arrived, self._inbox = self._inbox, []
+        t = max(self.now(), self._latest, *(event.t for event in arrived))
         if len(arrived) > 1:
             arrived.sort(key=arrival_key)
         effects: list[Effect] = []
@@ -292,5 +304,5 @@ class Engine:
 
     async def _wake_at(self, t: float, id: TaskId) -> None:
         await self._clock.sleep_until((self._origin or 0.0) + t)
-        self.post(Woke(self.now(), id))
+        self.post(Woke(max(self.now(), t), id))  # rounding must not make the timer early
 

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-import orjson
-
-from dyntaskmas_nb.core.codec import encode, from_json
+from dyntaskmas_nb.core.codec import decode, encode
 from dyntaskmas_nb.core.event import Event
 from dyntaskmas_nb.errors import InvalidInput, StoreError
 
@@ -124,7 +122,10 @@ class SqliteJournal:
         if not rows:
             known = ", ".join(info.run for info in self.runs()[-5:])
             raise InvalidInput(f"There is no run {run!r} in {self.path}. The latest are: {known or 'none'}.")
-        return [from_json(orjson.loads(body)) for (body,) in rows]
+        try:
+            return [decode(body) for (body,) in rows]
+        except InvalidInput as error:
+            raise StoreError(f"The journal {self.path} is damaged: an event of run {run!r} is unreadable. {error}") from None
 
     def runs(self) -> list[RunInfo]:
         """See `Journal.runs`."""

@@ -86,8 +86,15 @@ class Ledger:
     def wake(self, id: TaskId, t: float) -> None:
         """A transfer to `id` is over."""
         if id in self.records and self.records[id].state in EDITABLE:
-            self._recount(id, t)
+            self._recount(id, t, timers=False)
             self._assess(id, t)
+
+    def rearm(self, t: float) -> None:
+        """Ask again for the timers of transfers under way: those of a process that ended are lost."""
+        for id, record in self.records.items():
+            if record.state in EDITABLE:
+                self._recount(id, t)
+                self._assess(id, t)
 
     def set(self, id: TaskId, record: Record, state: TaskState, t: float, reason: str = "") -> None:
         """Put a task into `state` and write it down, unless its outcome in the log says so already."""
@@ -125,7 +132,8 @@ class Ledger:
                 if self._assess(after, t, cause=id) is BLOCKED:
                     news.append((after, BLOCKED))
 
-    def _recount(self, id: TaskId, t: float) -> None:
+    def _recount(self, id: TaskId, t: float, *, timers: bool = True) -> None:
+        """Count afresh; `timers` False where every transfer under way has its timer already."""
         record = self.records[id]
         record.arrived = record.dead = 0
         for before, information in self._graph._pred[id].items():
@@ -134,7 +142,7 @@ class Ledger:
                 due = earlier.ended + information * self.transfer_seconds
                 if due <= t:
                     record.arrived += 1
-                else:
+                elif timers:
                     self._effects.append(WakeAt(due, id))
             elif earlier.state in DEAD:
                 record.dead += 1

@@ -52,7 +52,7 @@ from dyntaskmas_nb.core.event import (
     Woke,
 )
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.settings import ANY_ROLE, AgentSpec, Settings
+from dyntaskmas_nb.core.settings import AgentSpec, Settings
 from dyntaskmas_nb.core.task import TaskId
 from dyntaskmas_nb.dtgg.update import apply
 from dyntaskmas_nb.errors import DynTaskError
@@ -146,8 +146,11 @@ class Machine:
         for id, record in self.records.items():
             if record.state is RUNNING:
                 self._free(id, record, event.t)
-                record.stopping = False
-                self._ledger.make_ready(id, record, event.t, "the run was interrupted")
+                if record.stopping:
+                    self._ledger.close(id, record, CANCELLED, event.t, "cancelled while it ran")
+                else:
+                    self._ledger.make_ready(id, record, event.t, "the run was interrupted")
+        self._ledger.rearm(event.t)
 
     def _on_delta(self, event: DeltaSubmitted) -> None:
         reason = self._refusal(event)
@@ -158,12 +161,12 @@ class Machine:
             except DynTaskError as error:
                 reason = str(error)
             else:
+                self._answer(event.id, DeltaApplied(event.t, event.id, version, inverse))
                 ids = touched(event.delta) | touched(inverse)
                 self._ranking.touch(ids)
                 self._ledger.adopt(ids, event.t)
                 self._changed_at.update(dict.fromkeys(changed(event.delta), version))
                 self.planning = self.planning and event.by != "planner"
-                self._answer(event.id, DeltaApplied(event.t, event.id, version, inverse))
         if reason:
             self._answer(event.id, DeltaRejected(event.t, event.id, reason))
 
@@ -198,7 +201,7 @@ class Machine:
         elif event.retryable and record.failures < task.attempts:
             self._ledger.make_ready(event.task, record, event.t, event.error)
         else:
-            self._ledger.close(event.task, record, FAILED if task.critical else SKIPPED, event.t, event.error)
+            self._give_up(event.task, event.t, event.error)
 
     def _on_stopped(self, event: TaskStopped) -> None:
         record = self._running_record(event)
@@ -218,10 +221,15 @@ class Machine:
         except DynTaskError as error:
             self._wind_down("failed", str(error), t)
             ranked = []
-        for id in (*ranked, *self._ledger.newly_ready):
+        fresh = self._ledger.newly_ready
+        fresh.extend(ranked)
+        for id in fresh:  # grows: a task given up may let another start
             if id in self.records and self.records[id].state is READY:
-                self._enqueue(id)
-        self._ledger.newly_ready.clear()
+                if reason := self._hopeless(id):
+                    self._give_up(id, t, reason)
+                else:
+                    self._enqueue(id)
+        fresh.clear()
         self._dispatch(t)
         if self._ending:
             if not self._running:
@@ -347,7 +355,6 @@ class Machine:
                 held.append(id)
         for id in held:
             self._enqueue(id)
-        self._give_up_hopeless(t)
 
     def _agent_for(self, role: str) -> bool:
         return self.pool.pick(role) is not None or (
@@ -380,15 +387,17 @@ class Machine:
         self.log.append(TaskDispatched(t, id, record.attempt, agent.spec.id, priority))
         self._effects.append(StartTask(task, record.attempt, agent.spec.id, priority))
 
-    def _give_up_hopeless(self, t: float) -> None:
-        """Fail ready tasks whose role no agent has and none can be hired for: nothing would ever happen."""
-        if self._hiring or self.pool.count(ANY_ROLE):
-            return
-        for id in list(self.queue):
-            role = self.graph.tasks[id].role
-            if not self.pool.count(role):
-                has = ", ".join(sorted({role for agent in self.pool for role in agent.spec.roles}))
-                self._ledger.close(id, self.records[id], FAILED, t, f"no agent can take the role {role!r}; there are: {has}")
+    def _hopeless(self, id: TaskId) -> str:
+        """Why nothing would ever happen to a ready task: no agent has its role and none can be hired for it."""
+        role = self.graph.tasks[id].role
+        if self._hiring or self.pool.count(role):
+            return ""
+        has = ", ".join(sorted({role for agent in self.pool for role in agent.spec.roles}))
+        return f"no agent can take the role {role!r}; there are: {has}"
+
+    def _give_up(self, id: TaskId, t: float, reason: str) -> None:
+        state = FAILED if self.graph.tasks[id].critical else SKIPPED
+        self._ledger.close(id, self.records[id], state, t, reason)
 
     # -- the end ---------------------------------------------------------------------------------------
 

@@ -22,7 +22,6 @@ low-complexity task scheduling for heterogeneous computing", IEEE TPDS 13(3), 20
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -31,7 +30,7 @@ from zlib import crc32
 
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.settings import Settings
-from dyntaskmas_nb.core.task import Task, TaskId
+from dyntaskmas_nb.core.task import Task, TaskId, shown
 from dyntaskmas_nb.dtgg.weights import Coefficients, coefficients
 from dyntaskmas_nb.errors import InvalidInput
 
@@ -40,6 +39,8 @@ Rule: TypeAlias = Callable[[Task, Successors, Coefficients], float]
 
 #: Past this share of touched tasks a full pass is cheaper than following ancestors.
 FULL_PASS = 0.3
+#: Ranks beyond this are refused; what is added to them stays finite.
+LARGEST = 1e300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +157,8 @@ class Ranking:
             moved = self._recompute(id)
             if moved or id in dirty:
                 changed.append(id)
-            if moved and self._policy.looks_ahead:
+            # A rule may read more of a successor than its rank, so what was edited counts as moved.
+            if (moved or id in dirty) and self._policy.looks_ahead:
                 for before in self._graph.predecessors(id):
                     if before not in queued:
                         queued.add(before)
@@ -181,8 +183,9 @@ class Ranking:
         return new != old
 
     def _checked(self, id: TaskId, value: object) -> float:
-        if not isinstance(value, int | float) or math.isnan(value):
+        if not isinstance(value, int | float) or not abs(value) <= LARGEST:
             raise InvalidInput(
-                f"The priority policy {self._policy.name!r} gave {value!r} for task {id!r}; it must return a number."
+                f"The priority policy {self._policy.name!r} gave {shown(value)} for task {id!r}; "
+                "it must return a finite number."
             )
-        return value
+        return float(value)

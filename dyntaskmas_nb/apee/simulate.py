@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
@@ -99,7 +100,9 @@ class Simulator:
 
     def _outcome(self, task: Task, attempt: int, t: float) -> Input:
         seconds = self._duration(task, attempt)
-        if task.timeout is not None and seconds > task.timeout:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+            raise InvalidInput(f"The duration of {task.id!r} must be seconds of at least 0, not {seconds!r}.")
+        if task.timeout is not None and seconds >= task.timeout:  # as in the engine, a tie goes to the deadline
             return TaskFailed(t + task.timeout, task.id, attempt, f"no result within {task.timeout:g} s")
         return TaskDone(t + seconds, task.id, attempt, None)
 
@@ -164,6 +167,8 @@ def simulate(
     simulator.submit([DeltaSubmitted(0.0, 0, as_delta(graph))])
     simulator.run()
     entries = entries_of(machine.log)
+    if not entries:  # only a priority rule that broke can keep every task from starting
+        raise InvalidInput(machine.ended.reason if machine.ended else "Nothing could be started.")
     measures = measure(graph, entries, agents)
     return Schedule(
         makespan=measures.makespan,

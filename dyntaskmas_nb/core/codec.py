@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import orjson
 
 from dyntaskmas_nb.core import command, delta, event
-from dyntaskmas_nb.core.task import Resource
+from dyntaskmas_nb.core.task import Resource, shown
 from dyntaskmas_nb.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -65,18 +65,25 @@ def decode(data: bytes | str) -> Any:
 
 def from_json(raw: object) -> Any:
     """`decode` for JSON that is already parsed."""
+    try:
+        return _read(raw)
+    except RecursionError:
+        raise InvalidInput("This JSON is nested too deeply.") from None
+
+
+def _read(raw: object) -> Any:
     if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str):
         raise InvalidInput('Expected an object with a "kind".')
     kind = raw["kind"]
     if kind not in _KINDS:
-        raise InvalidInput(f"Unknown kind {kind!r}.")
+        raise InvalidInput(f"Unknown kind {shown(kind)}.")
     from pydantic import ValidationError
 
-    body = {key: _nested(key, value) for key, value in raw.items() if key != "kind"}
-    known = set(_names(_KINDS[kind]))
-    if extra := sorted(set(body) - known):
-        raise InvalidInput(f"{kind}: unknown field {extra[0]!r}; it has {', '.join(sorted(known))}.")
+    known = _names(_KINDS[kind])
+    if extra := [key for key in raw if key != "kind" and key not in known]:
+        raise InvalidInput(f"{kind}: unknown field {shown(extra[0])}; it has {', '.join(sorted(known))}.")
     try:
+        body = {key: _nested(key, value) for key, value in raw.items() if key != "kind"}
         return _adapter(_KINDS[kind]).validate_python(body)
     except ValidationError as error:
         raise InvalidInput(explain_validation(error, kind)) from None
@@ -88,9 +95,8 @@ def explain_validation(error: ValidationError, where: str) -> str:
     path = where
     for part in first["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    given = repr(first["input"])
-    more = len(error.errors()) - 1
-    given = given if len(given) <= 60 else given[:57] + "…"
+    given = shown(first["input"])
+    more = error.error_count() - 1
     tail = f" ({more} more like it)" if more else ""
     return f"{path}: {first['msg'][0].lower()}{first['msg'][1:]}, got {given}{tail}."
 
@@ -110,9 +116,15 @@ def _adapter(cls: type[T]) -> Any:
 def _nested(key: str, value: Any) -> Any:
     """Decode the union members a field holds; other JSON (a result, a task's inputs) stays as it is."""
     if key in ("delta", "command", "inverse"):
-        return from_json(value)
+        return _read(value)
     if key == "deltas" and isinstance(value, list):
-        return tuple(from_json(item) for item in value)
+        return tuple(_read(item) for item in value)
     if key == "changes" and isinstance(value, dict) and isinstance(value.get("resources"), list):
-        return {**value, "resources": tuple(_adapter(Resource).validate_python(r) for r in value["resources"])}
+        from pydantic import ValidationError
+
+        try:
+            resources = tuple(_adapter(Resource).validate_python(entry) for entry in value["resources"])
+        except ValidationError as error:
+            raise InvalidInput(explain_validation(error, "ReviseTask.changes.resources")) from None
+        return {**value, "resources": resources}
     return value

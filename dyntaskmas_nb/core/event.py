@@ -61,10 +61,10 @@ class CommandSubmitted:
 
 @dataclass(slots=True)
 class PlanFailed:
-    """The planner gave up; `kind` names the error class, so that the same one is raised to the user."""
+    """The planner gave up; `error` names the error class, so that the same one is raised to the user."""
 
     t: float
-    kind: str
+    error: str
     reason: str
 
 
@@ -215,10 +215,10 @@ Event: TypeAlias = Input | Fact
 #: Order of simultaneous inputs: outcomes free agents before edits and commands look at the state.
 _ORDER: dict[type, int] = {
     RunStarted: 0,
-    RunReopened: 1,
-    TaskDone: 2,
-    TaskFailed: 3,
-    TaskStopped: 4,
+    TaskDone: 1,
+    TaskFailed: 2,
+    TaskStopped: 3,
+    RunReopened: 4,  # after the results that were stored just before the process ended
     Woke: 5,
     PlanFailed: 6,
     DeltaSubmitted: 7,

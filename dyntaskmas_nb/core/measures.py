@@ -58,14 +58,18 @@ def measure(graph: TaskGraph, entries: Sequence[Entry], slots: int, now: float |
 
 
 def critical_path(graph: TaskGraph, durations: Mapping[TaskId, float]) -> list[TaskId]:
-    """The chain of dependent tasks with the longest total duration; ties go to the first in the order."""
+    """The chain of dependent tasks with the longest total duration; ties go to the first in the order.
+
+    A task that does not wait for all its predecessors counts the last of those it needs at the least.
+    """
     best: dict[TaskId, float] = {}
     via: dict[TaskId, TaskId] = {}
     for id in graph.topological():
-        start = 0.0
-        for before in graph.predecessors(id):
-            if best[before] > start:
-                start, via[id] = best[before], before
+        start, earlier = 0.0, graph.predecessors(id)
+        if needed := graph[id].join.needed(len(earlier)):
+            start = sorted(best[before] for before in earlier)[needed - 1]
+        if start:
+            via[id] = next(before for before in earlier if best[before] == start)
         best[id] = start + durations.get(id, 0.0)
     if not best:
         return []

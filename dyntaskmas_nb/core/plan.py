@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from dyntaskmas_nb.core.codec import explain_validation
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.task import ALL, GENERAL_ROLE, Join, Resource, Task, TaskId
+from dyntaskmas_nb.core.task import (
+    ALL,
+    GENERAL_ROLE,
+    MAX_TEXT,
+    Join,
+    Resource,
+    Task,
+    TaskId,
+    check_text,
+    shown,
+)
 from dyntaskmas_nb.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -72,6 +82,7 @@ def graph_from_plan(plan: Mapping[str, Any]) -> TaskGraph:
     title = plan.get("task", "")
     if not isinstance(title, str):
         raise InvalidInput(f'The plan\'s "task" must be text, not {_kind(title)}.')
+    check_text(title, 'The plan\'s "task"', MAX_TEXT)
     tasks: list[Task] = []
     edges: list[tuple[TaskId, TaskId, float]] = []
     for number, raw in enumerate(subtasks):
@@ -173,14 +184,14 @@ def _resource(entry: str | dict[str, Any], where: str) -> Resource:
     if isinstance(entry, str):
         return Resource(key=entry)
     if set(entry) - {"key", "exclusive"} or not isinstance(entry.get("exclusive", True), bool):
-        raise InvalidInput(f'{where}.resources: use "name" or {{"key": "name", "exclusive": false}}, not {entry!r}.')
+        raise InvalidInput(f'{where}.resources: use "name" or {{"key": "name", "exclusive": false}}, not {shown(entry)}.')
     return Resource(key=entry.get("key", ""), exclusive=entry.get("exclusive", True))
 
 
 def _join(entry: str | dict[str, Any], where: str) -> Join:
     given = {"kind": entry} if isinstance(entry, str) else entry
     if set(given) - {"kind", "k"}:
-        raise InvalidInput(f'{where}.join: use "any" or {{"kind": "k_of_n", "k": 2}}, not {entry!r}.')
+        raise InvalidInput(f'{where}.join: use "any" or {{"kind": "k_of_n", "k": 2}}, not {shown(entry)}.')
     return Join(**given)
 
 

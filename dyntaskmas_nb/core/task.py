@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, Literal
@@ -19,6 +20,10 @@ TaskId = str
 GENERAL_ROLE = "general"
 MAX_TEXT = 20_000
 MAX_NAME = 200
+#: Numbers beyond this are refused: sums and products of such numbers still are finite.
+LARGEST = 1e15
+_INTEGERS = range(-(2**63), 2**64)
+_DEPTH = 100
 
 
 class TaskState(str, Enum):
@@ -145,21 +150,24 @@ def check_task(task: Task) -> None:
     if task.timeout is not None and _number(task.timeout, f"{where}: timeout", low=0.0) == 0:
         raise InvalidInput(f"{where}: timeout must be more than 0 seconds; leave it out for no deadline.")
     if not isinstance(task.critical, bool):
-        raise InvalidInput(f"{where}: critical must be true or false, not {task.critical!r}.")
+        raise InvalidInput(f"{where}: critical must be true or false, not {shown(task.critical)}.")
     _count(task.attempts, f"{where}: attempts")
     check_join(task.join, where)
+    check_json(task.inputs, f"{where}: inputs")
     if not isinstance(task.resources, tuple):
-        raise InvalidInput(f"{where}: resources must be a tuple of Resource, not {task.resources!r}.")
+        raise InvalidInput(f"{where}: resources must be a tuple of Resource, not {shown(task.resources)}.")
     for resource in task.resources:
         if not isinstance(resource, Resource):
-            raise InvalidInput(f"{where}: resources holds {resource!r}, which is not a Resource.")
+            raise InvalidInput(f"{where}: resources holds {shown(resource)}, which is not a Resource.")
+        if not isinstance(resource.exclusive, bool):
+            raise InvalidInput(f"{where}: exclusive must be true or false, not {shown(resource.exclusive)}.")
         check_text(resource.key, f"{where}: resource key", MAX_NAME, empty=False)
 
 
 def check_id(id: object) -> None:
     """Refuse an id that is not a short, printable, non-empty string."""
     if not isinstance(id, str):
-        raise InvalidInput(f"A task id must be a string, not {id!r}.")
+        raise InvalidInput(f"A task id must be a string, not {shown(id)}.")
     check_text(id, "A task id", MAX_NAME, empty=False)
     if id != id.strip() or not id.isprintable():
         raise InvalidInput(f"Task id {id!r} has leading, trailing or unprintable characters; remove them.")
@@ -168,7 +176,7 @@ def check_id(id: object) -> None:
 def check_join(join: object, where: str) -> None:
     """Refuse an unknown join rule or a k below 1."""
     if not isinstance(join, Join) or join.kind not in ("all", "any", "k_of_n", "first_valid"):
-        raise InvalidInput(f"{where}: join must be all, any, k_of_n or first_valid, not {join!r}.")
+        raise InvalidInput(f"{where}: join must be all, any, k_of_n or first_valid, not {shown(join)}.")
     _count(join.k, f"{where}: join.k")
 
 
@@ -180,28 +188,71 @@ def check_information(value: float, where: str) -> float:
 def check_text(value: object, where: str, limit: int, *, empty: bool = True) -> None:
     """Refuse text that is not a string, is too long, or holds what cannot be stored as UTF-8."""
     if not isinstance(value, str):
-        raise InvalidInput(f"{where} must be text, not {value!r}.")
+        raise InvalidInput(f"{where} must be text, not {shown(value)}.")
     if not empty and not value.strip():
         raise InvalidInput(f"{where} is empty.")
     if len(value) > limit:
         raise InvalidInput(f"{where} is {len(value):,} characters long; at most {limit:,} are taken.")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise InvalidInput(f"{where} holds a lone surrogate, which is not text; remove it.") from None
+    if not value.isascii() and not _storable(value):
+        raise InvalidInput(f"{where} holds a lone surrogate, which is not text; remove it.")
     if "\0" in value:
         raise InvalidInput(f"{where} holds a NUL character; remove it.")
 
 
+def check_json(value: object, where: str, depth: int = 0) -> None:
+    """Refuse what JSON cannot hold, or holds differently: a set, NaN, an integer beyond 64 bits, a deep nest."""
+    if depth > _DEPTH:
+        raise InvalidInput(f"{where} nests deeper than {_DEPTH} levels, or holds itself.")
+    match value:
+        case None | bool():
+            return
+        case str():
+            if _storable(value):
+                return
+        case int():
+            if value in _INTEGERS:
+                return
+        case float():
+            if math.isfinite(value):
+                return
+        case list() | tuple():
+            for part in value:
+                check_json(part, where, depth + 1)
+            return
+        case Mapping() if all(isinstance(key, str) and _storable(key) for key in value):
+            for part in value.values():
+                check_json(part, where, depth + 1)
+            return
+    raise InvalidInput(f"{where} must be JSON (text, finite numbers, lists, objects), not {shown(value)}.")
+
+
+def shown(value: object) -> str:
+    """`value` for an error message: its repr, cut to 60 characters."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a bottomless nest
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _storable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _number(value: object, where: str, low: float = -math.inf) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidInput(f"{where} must be a finite number, not {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
+        raise InvalidInput(f"{where} must be a finite number, not {shown(value)}.")
     if value < low:
-        raise InvalidInput(f"{where} must be at least {low:g}, not {value!r}.")
+        raise InvalidInput(f"{where} must be at least {low:g}, not {shown(value)}.")
+    if abs(value) > LARGEST:
+        raise InvalidInput(f"{where} must be a finite number up to {LARGEST:g}, not {shown(value)}.")
     return float(value)
 
 
 def _count(value: object, where: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidInput(f"{where} must be a whole number of at least 1, not {value!r}.")
+        raise InvalidInput(f"{where} must be a whole number of at least 1, not {shown(value)}.")

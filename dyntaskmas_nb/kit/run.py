@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from dyntaskmas_nb import errors
 from dyntaskmas_nb.apee.clock import VirtualClock
-from dyntaskmas_nb.apee.engine import Engine
+from dyntaskmas_nb.apee.engine import Engine, Outcome
 from dyntaskmas_nb.apee.history import snapshot_of
 from dyntaskmas_nb.core.codec import encode
 from dyntaskmas_nb.core.command import CancelRun, CancelTask, Command, Pause, Resume, StepOnce
@@ -62,7 +62,9 @@ class Run:
 
     def snapshot(self) -> Snapshot:
         """The present moment, immutable."""
-        now: Snapshot = self._on_loop(lambda: snapshot_of(self._machine, self._engine.now()))
+        if not self._background.open:
+            return snapshot_of(self._machine, self._machine.log[-1].t)
+        now: Snapshot = self._background.call(lambda: snapshot_of(self._machine, self._engine.now()))
         return now
 
     def states(self) -> dict[TaskId, str]:
@@ -80,8 +82,7 @@ class Run:
 
     def log_lines(self) -> bytes:
         """Every event so far as a line of JSON; the same seed under the virtual clock gives the same bytes."""
-        lines: bytes = self._on_loop(lambda: b"".join(encode(event) + b"\n" for event in self._machine.log))
-        return lines
+        return b"".join(encode(event) + b"\n" for event in tuple(self._machine.log))
 
     # -- edits: Δ -------------------------------------------------------------------------------------
 
@@ -140,7 +141,7 @@ class Run:
     def apply(self, delta: Delta, what: str = "", *, base: int | None = None, id: str = "") -> Receipt:
         """Hand in any Δ; `base` is the version it was made against, None for the present one."""
         what = what or type(delta).__name__
-        outcome = self._on_loop(lambda: self._engine.submit(delta, base=base))
+        outcome = self._submit(delta, base)
         if isinstance(outcome, DeltaApplied):
             return Receipt(what=what, version=outcome.version, inverse=outcome.inverse, id=id)
         assert isinstance(outcome, DeltaRejected | CommandRejected)
@@ -180,7 +181,7 @@ class Run:
                 await clock.sleep_until(t)
                 await clock.settle()
 
-        self._on_loop(advance)
+        self._background.call(advance)
         return Receipt(what=f"now at {self.snapshot().t:g} s")
 
     def cancel(self, id: TaskId | None = None) -> Receipt:
@@ -229,7 +230,7 @@ class Run:
         if status == "failed":
             refused = [event for event in self._machine.log if isinstance(event, PlanFailed)]
             if refused:
-                raise _error_class(refused[-1].kind)(refused[-1].reason)
+                raise _error_class(refused[-1].error)(refused[-1].reason)
             raise RunFailed(f"The run failed. {self._machine.ended.reason if self._machine.ended else ''}")
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -271,9 +272,15 @@ class Run:
     # -- inside ---------------------------------------------------------------------------------------
 
     def _command(self, command: Command, what: str) -> Receipt:
-        outcome = self._on_loop(lambda: self._engine.submit(command))
+        outcome = self._submit(command)
         reason = getattr(outcome, "reason", "")
         return Receipt(what=what, accepted=not reason, reason=reason)
+
+    def _submit(self, change: Delta | Command, base: int | None = None) -> Outcome:
+        if not self._background.open:
+            return CommandRejected(0.0, 0, f"The kit is closed; kit.open_run({self.id!r}) of a new Kit goes on.")
+        outcome: Outcome = self._background.call(lambda: self._engine.submit(change, base=base))
+        return outcome
 
     def _wait(self, condition: Callable[[], bool], timeout: float | None = None) -> None:
         """Wait on the loop until `condition` or the end; virtual time passes meanwhile."""
@@ -302,12 +309,6 @@ class Run:
     def _stuck(self) -> bool:
         machine = self._machine
         return machine.status == "paused" and not machine.credits and not any(a.running for a in machine.pool)
-
-    def _on_loop(self, function: Callable[[], Any]) -> Any:
-        """Call on the engine's loop; once that has ended the state is still, and can be read from here."""
-        if self._driver.done() and not self._background.open:
-            return function()
-        return self._background.call(function)
 
 
 def write_whole(path: Path, text: str) -> Path:

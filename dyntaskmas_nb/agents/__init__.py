@@ -1,0 +1,1 @@
+"""Agents: roles and prompts, Llama agents, plain Python functions as agents."""

@@ -1,0 +1,75 @@
+"""What an agent is given with its task: its predecessors' results, then what the store found relevant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dyntaskmas_nb.core.task import TaskId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A piece of context that the store found; `relevance` in [0, 1] (paper Eqs. 12 and 14)."""
+
+    title: str
+    text: str
+    relevance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Context(Mapping[TaskId, Any]):
+    """A read-only mapping from predecessor id to its result, in the order of the task's dependencies.
+
+    Each reading gives a copy, so that what one agent does with a result stays its own.
+
+    Attributes
+    ----------
+    results : what the predecessors gave; read it through the mapping.
+    request : the user's sentence.
+    relevant : what the store found, most relevant first (`items` is the mapping's own).
+    task_id, run, attempt : which task, of which run, on which attempt (from 1).
+    seed : the run's seed.
+    priority : the task's priority, higher first.
+
+    Examples
+    --------
+    >>> context = Context(task_id="multiply", results={"add1": 3, "add2": 7})
+    >>> context["add1"], sum(context.values())
+    (3, 10)
+    """
+
+    results: Mapping[TaskId, Any] = field(default_factory=dict)
+    request: str = ""
+    relevant: tuple[Item, ...] = ()
+    task_id: TaskId = ""
+    run: str = ""
+    attempt: int = 1
+    seed: int = 0
+    priority: float = 0.0
+
+    def __getitem__(self, id: TaskId) -> Any:
+        """The result of predecessor `id`; raises `KeyError` naming those there are."""
+        try:
+            return _copy(self.results[id])
+        except KeyError:
+            there = ", ".join(map(repr, self.results)) or "none"
+            raise KeyError(
+                f"{self.task_id!r} has no predecessor {id!r} with a result; there are: {there}"
+            ) from None
+
+    def __iter__(self) -> Iterator[TaskId]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+
+def _copy(value: Any) -> Any:
+    """A copy of a JSON value, nested parts and all."""
+    if isinstance(value, dict):
+        return {key: _copy(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_copy(part) for part in value]
+    return value

@@ -1,0 +1,325 @@
+"""A kit in the hands of its user: plans, Python functions, edits, clocks, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from dyntaskmas_nb import Kit, TaskGraph
+from dyntaskmas_nb.errors import InvalidInput, OutsideDomain, RunCancelled, RunFailed, StoreError
+from dyntaskmas_nb.llm.simulated import Simulated
+
+CALCULATION = {
+    "task": "Calculate 1+2 and 3+4, then multiply",
+    "subtasks": [
+        {"id": "add1", "role": "adder", "inputs": [1, 2]},
+        {"id": "add2", "role": "adder", "inputs": [3, 4]},
+        {"id": "multiply", "role": "multiplier", "depends_on": ["add1", "add2"]},
+    ],
+}
+
+
+def chain(*ids, **fields):
+    """A plan in which each task waits for the one before it."""
+    pairs = zip(ids, [None, *ids], strict=False)
+    return {"subtasks": [{"id": id, "depends_on": [before] if before else [], **fields} for id, before in pairs]}
+
+
+def multiply(task, context):
+    product = 1
+    for value in context.values():
+        product *= value
+    return product
+
+
+def test_the_additions_overlap_and_the_product_is_21():
+    together = threading.Barrier(2, timeout=20)  # both additions must be under way at once to pass it
+
+    def add(task, context):
+        together.wait()
+        return sum(task.inputs)
+
+    with Kit(agents={"adder": add, "multiplier": multiply}, home=None) as kit:
+        run = kit.start(CALCULATION)
+        assert run.result() == 21
+        assert run.status == "done"
+        assert run.states() == {"add1": "done", "add2": "done", "multiply": "done"}
+
+
+@pytest.mark.parametrize("ids", [("fetch", "process", "analyze", "visualize"), ("research", "report", "slides")])
+def test_a_pipeline_keeps_its_order_and_hands_results_on(ids):
+    seen = []
+
+    def work(task, context):
+        seen.append(task.id)
+        return [*next(iter(context.values()), []), task.id]
+
+    with Kit(agents={"*": work}, home=None) as kit:
+        assert kit.start(chain(*ids)).result() == list(ids)
+    assert seen == list(ids)
+
+
+def test_ten_equal_tasks_on_three_agents_are_shared_four_three_three():
+    with Kit(clock="virtual", home=None) as kit:
+        run = kit.start({"subtasks": [{"id": f"t{i}"} for i in range(10)]}, agents=3)
+        run.result()
+        counts = sorted((agent.completed for agent in run.snapshot().agents), reverse=True)
+        assert counts == [4, 3, 3]
+        assert run.measures().makespan == 4.0
+
+
+def test_async_functions_and_await_on_the_callers_own_loop():
+    async def work(task, context):
+        await asyncio.sleep(0)
+        return task.id
+
+    async def main():
+        return await kit.start(chain("a", "b"))
+
+    with Kit(agents={"*": work}, home=None) as kit:
+        assert asyncio.run(main()) == "b"
+
+
+def test_several_sinks_give_a_dict():
+    with Kit(agents={"*": lambda task, context: task.id.upper()}, home=None) as kit:
+        assert kit.start({"subtasks": [{"id": "a"}, {"id": "b"}]}).result() == {"a": "A", "b": "B"}
+
+
+def test_an_edit_meets_the_state_the_user_saw_and_its_task_is_run():
+    with Kit(agents={"*": lambda task, context: sorted(context)}, clock="virtual", home=None) as kit:
+        run = kit.start(chain("a", "b", "c"))
+        assert run.step()
+        assert run.states() == {"a": "running", "b": "pending", "c": "pending"}
+        receipt = run.add_task("Check the visa rules", after=["a"], before=["c"], complexity=3)
+        assert receipt.id == "check_visa_rules"
+        assert receipt.version == run.graph.version
+        assert not run.add_dependency("c", "a"), "a is running"
+        assert not run.add_dependency("c", "b"), "a cycle"
+        assert "cycle" in run.add_dependency("c", "b").reason
+        assert run.revise("c", description="all of it", critical=False)
+        assert run.remove_dependency("b", "c")
+        assert run.remove_task("b")
+        run.resume()
+        assert run.result() == ["check_visa_rules"]
+        assert run.snapshot().t == 5.0
+
+
+def test_a_receipts_inverse_undoes_it():
+    with Kit(clock="virtual", home=None) as kit:
+        run = kit.start(chain("a", "b"), paused=True)
+        before = run.graph
+        receipt = run.add_task("more", after=["a"])
+        assert run.graph != before
+        assert run.apply(receipt.inverse)
+        assert run.graph == before
+
+
+def test_virtual_time_stands_still_between_calls_and_stops_where_told():
+    with Kit(clock="virtual", home=None) as kit:
+        run = kit.start(chain("a", "b", complexity=2.0))
+        assert run.states() == {"a": "ready", "b": "pending"}
+        assert run.snapshot().t == 0.0
+        run.run_until(3.0)
+        assert run.states() == {"a": "done", "b": "running"}
+        assert run.snapshot().t == 3.0
+        run.result()
+        assert run.snapshot().t == 4.0
+
+
+def test_a_paused_virtual_run_says_so_instead_of_waiting_for_ever():
+    with Kit(clock="virtual", home=None) as kit:
+        run = kit.start(chain("a"), paused=True)
+        with pytest.raises(InvalidInput, match=r"resume\(\)"):
+            run.result()
+        run.resume()
+        run.result()
+
+
+def test_failures_are_raised_with_their_cause_and_block_what_waits():
+    def work(task, context):
+        if task.id == "bad":
+            raise ValueError("no such city")
+        return task.id
+
+    plan = {
+        "subtasks": [
+            {"id": "bad"},
+            {"id": "after", "depends_on": ["bad"]},
+            {"id": "other"},
+            {"id": "extra", "description": "", "critical": False, "depends_on": ["other"]},
+        ]
+    }
+    with Kit(agents={"*": work}, home=None) as kit:
+        run = kit.start(plan)
+        with pytest.raises(RunFailed, match=r"bad: ValueError: no such city \(test_kit\.py:\d+ in work\)"):
+            run.result()
+        assert run.states() == {"bad": "failed", "after": "blocked", "other": "done", "extra": "done"}
+        with pytest.raises(RunFailed):
+            run.raise_if_failed()
+
+
+def test_a_failed_attempt_is_tried_again_and_an_uncritical_one_skipped():
+    tries = []
+
+    def work(task, context):
+        tries.append(task.id)
+        if task.id == "flaky" and tries.count("flaky") < 3:
+            raise OSError("busy")
+        if task.id == "optional":
+            raise OSError("gone")
+        return len(context)
+
+    plan = {
+        "subtasks": [
+            {"id": "flaky", "attempts": 3},
+            {"id": "optional", "critical": False},
+            {"id": "end", "depends_on": ["flaky", "optional"]},
+        ]
+    }
+    with Kit(agents={"*": work}, home=None) as kit:
+        run = kit.start(plan)
+        run.result()
+        assert run.states() == {"flaky": "done", "optional": "skipped", "end": "done"}
+        assert tries.count("flaky") == 3
+
+
+def test_cancelling_a_task_stops_it_and_cancelling_a_run_ends_it():
+    started = threading.Event()
+
+    async def work(task, context):
+        started.set()
+        await asyncio.sleep(3600)
+
+    with Kit(agents={"*": work}, home=None) as kit:
+        run = kit.start(chain("a", "b"))
+        assert started.wait(20)
+        assert run.cancel("a")
+        with pytest.raises(RunFailed):
+            run.result()
+        assert run.states() == {"a": "cancelled", "b": "blocked"}
+        started.clear()
+        other = kit.start(chain("a", "b"))
+        assert started.wait(20)
+        assert other.cancel()
+        with pytest.raises(RunCancelled):
+            other.result()
+        assert not other.cancel(), "it has ended"
+
+
+def test_a_timeout_ends_an_attempt():
+    async def work(task, context):
+        await asyncio.sleep(3600)
+
+    with Kit(agents={"*": work}, home=None) as kit:
+        run = kit.start({"subtasks": [{"id": "a", "timeout": 0.01}]})
+        with pytest.raises(RunFailed, match=r"a: no result within 0\.01 s"):
+            run.result()
+
+
+def test_a_sentence_is_planned_by_the_model_and_its_agents_see_their_predecessors():
+    plan = (
+        '{"subtasks":[{"id":"one","description":"first","role":"r","complexity":1,"depends_on":[]},'
+        '{"id":"two","description":"second","role":"r","complexity":2,"depends_on":["one"]}]}'
+    )
+
+    def replies(request):
+        return {"planner": plan, "one": "the first answer"}.get(request.tag, request.messages[-1].content)
+
+    with Kit(model=Simulated(replies=replies), clock="virtual", home=None) as kit:
+        run = kit.start("Do two things")
+        assert run.status == "planning"
+        assert "the first answer" in run.result()
+        assert run.snapshot().request == "Do two things"
+
+
+def test_a_refused_sentence_raises_what_the_planner_said():
+    with Kit(home=None) as kit:
+        run = kit.start("Write a Python function that sorts a list")
+        with pytest.raises(OutsideDomain, match="http://127.0.0.1:8000/v1"):
+            run.result()
+        assert run.status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda kit: kit.start(""), "empty"),
+        (lambda kit: kit.start("x" * 10_000_000), "long"),
+        (lambda kit: kit.start(7), "not int"),
+        (lambda kit: kit.start(TaskGraph()), "no tasks"),
+        (lambda kit: kit.start({"subtasks": [{"id": "a", "depends_on": ["a"]}]}), "cycle"),
+        (lambda kit: kit.start({"subtasks": [{"id": "a", "depends_on": ["b"]}]}), "'b'"),
+        (lambda kit: kit.start(CALCULATION, agents=0), "agents"),
+        (lambda kit: kit.start(CALCULATION, policy="best"), "upward_rank"),
+        (lambda kit: kit.start(CALCULATION, clock="moon"), "virtual"),
+        (lambda kit: kit.start(CALCULATION, clock="virtual"), "real time"),
+        (lambda kit: kit.open_run("nothing"), "no run"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(call, match):
+    with Kit(home=None) as kit, pytest.raises(InvalidInput, match=match) as caught:
+        call(kit)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_homes_and_models_are_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "file").write_text("not a directory")
+    with pytest.raises(StoreError, match="home"):
+        Kit(home=tmp_path / "file")
+    with pytest.raises(InvalidInput):
+        Kit(model="no-such-model", home=tmp_path / "home")
+    with pytest.raises(InvalidInput, match="agents"):
+        Kit(agents=[multiply], home=tmp_path / "home")
+    assert not (tmp_path / "home").exists()
+
+
+def test_edits_and_runs_after_close_say_so():
+    kit = Kit(agents={"*": lambda task, context: 1}, home=None)
+    run = kit.start(chain("a"))
+    run.result()
+    kit.close()
+    kit.close()
+    assert run.status == "done"
+    assert run.result() == 1
+    assert not run.add_task("too late")
+    with pytest.raises(StoreError, match="closed"):
+        kit.start(chain("a"))
+
+
+def test_equal_seeds_give_equal_logs_in_other_processes():
+    code = """
+from dyntaskmas_nb import Kit
+plan = {"subtasks": [{"id": f"t{i}", "complexity": 1 + i % 3, "depends_on": [f"t{i // 2}"] if i else []} for i in range(30)]}
+with Kit("simulated:lognormal:1,0.5", clock="virtual", home=None, seed=5, policy="random") as kit:
+    run = kit.start(plan, agents=3)
+    run.run_until(2.5)
+    run.add_task("later", after=["t1"], before=["t29"])
+    run.result()
+    import hashlib; print(hashlib.sha256(run.log_lines()).hexdigest(), run.snapshot().t)
+"""
+    seen = set()
+    for hash_seed in ("0", "1", "random"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": hash_seed, "PATH": ""}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        seen.add(done.stdout)
+    assert len(seen) == 1
+
+
+def test_pictures_hold_the_key_numbers(tmp_path: Path):
+    with Kit(clock="virtual", home=None) as kit:
+        run = kit.start(chain("<img src=x onerror=alert(1)> href", "b"))
+        run.result()
+        assert "2 of 2 done" in repr(run)
+        assert "<img" not in run._repr_html_()
+        page = run.to_html(tmp_path / "new" / "run.html").read_text()
+        assert "<img src=x" not in page
+        assert [path.name for path in (tmp_path / "new").iterdir()] == ["run.html"]
+        with pytest.raises(StoreError):
+            run.to_html(tmp_path)
