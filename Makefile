@@ -1,0 +1,80 @@
+# Every target makes .venv and installs what it needs; a second time nothing is installed and no network used.
+# Stamps under .venv/.done say what is there; they depend on pyproject.toml, so a changed pin installs anew.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+DEMO ?= Plan a 3-day trip to Kyoto for two with a budget of 1500 dollars
+# Taken literally, so that `make demo DEMO='… for $1,500'` means what it says.
+override DEMO := $(value DEMO)
+TEST_ARGS ?=
+LAB_ARGS ?=
+export PYTHON DEMO
+# Only when somebody named a Python does an existing .venv of another version give way to it.
+export PYTHON_NAMED := $(filter command% environment%,$(origin PYTHON))
+
+PY := .venv/bin/python
+DONE := .venv/.done
+SETUP := sh tools/venv.sh
+
+.PHONY: help demo lab test check fix torture torch clean distclean FORCE
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
+	@echo
+	@echo "  make demo DEMO='your sentence'     make test TEST_ARGS='-k graph'     make demo PYTHON=python3.12"
+
+demo: $(DONE)/runtime ## plan and run one sentence with the embedded Llama; the picture goes to out/kyoto.html
+	@mkdir -p out
+	@.venv/bin/dyntaskmas run "$$DEMO" --html out/kyoto.html
+
+lab: $(DONE)/lab ## JupyterLab on notebooks/
+	@$(PY) -m jupyterlab --notebook-dir=notebooks $(LAB_ARGS)
+
+test: $(DONE)/test $(DONE)/torch ## every test, doctest and notebook
+	@cat $(DONE)/torch
+	@$(PY) -m pytest $(TEST_ARGS)
+
+check: $(DONE)/test ## ruff, mypy, layers, __all__, notebooks: what pre-commit and CI run
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports --no-logo
+	@$(PY) tools/check_all.py
+	@$(PY) tools/check_notebooks.py
+
+fix: $(DONE)/test ## let ruff mend and format what it can
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+torture: $(DONE)/test $(DONE)/torch ## the long campaigns: kills, fuzz, many more examples
+	@$(PY) -m pytest --hypothesis-profile=torture --timeout=3600 -m '' $(TEST_ARGS)
+
+torch: $(DONE)/test ## try again to install the CPU build of torch for the exactness tests
+	@$(SETUP) torch
+	@cat $(DONE)/torch
+
+clean: ## caches, builds and out/
+	@rm -rf out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
+
+distclean: clean ## and .venv
+	@rm -rf .venv
+
+# Always looked at, seldom touched: it mends a .venv that is missing, half made, moved or of a dead Python.
+$(DONE)/base: FORCE
+	@$(SETUP) base
+
+$(DONE)/runtime: $(DONE)/base pyproject.toml tools/venv.sh
+	@$(SETUP) runtime
+
+$(DONE)/lab: $(DONE)/base pyproject.toml tools/venv.sh
+	@$(SETUP) lab
+
+$(DONE)/test: $(DONE)/base pyproject.toml tools/venv.sh
+	@$(SETUP) test
+
+$(DONE)/torch: $(DONE)/test
+	@$(SETUP) torch

@@ -1,0 +1,1 @@
+"""SACMS, the Semantic-Aware Context Management System (paper §III-C)."""

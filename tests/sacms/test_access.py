@@ -1,0 +1,114 @@
+"""No read shows, or counts, a node above the reader's level (Eq. 15), whatever the forest looks like."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio.from_thread
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dyntaskmas_nb.sacms.chroma import ChromaStore
+from dyntaskmas_nb.sacms.context import gather_context
+from dyntaskmas_nb.sacms.memory import MemoryStore
+from dyntaskmas_nb.sacms.node import ContextNode, Provenance
+
+LEVELS = st.integers(0, 3)
+# Each node: its level above its parent's, and which earlier node is its parent (None: a root).
+FORESTS = st.lists(st.tuples(st.integers(0, 2), st.none() | st.integers(0, 7)), min_size=1, max_size=10)
+NUMBERS = itertools.count()
+
+
+@contextmanager
+def opened(kind: str, path) -> Iterator:
+    with anyio.from_thread.start_blocking_portal() as portal:
+        store = MemoryStore() if kind == "memory" else ChromaStore(path)
+        if kind != "memory":
+            assert portal.call(store.settled)
+        yield portal, store
+        portal.call(store.aclose)
+
+
+@pytest.fixture(scope="module", params=["memory", "chroma"])
+def shared(request, tmp_path_factory):
+    with opened(request.param, tmp_path_factory.mktemp("access") / "store") as both:
+        yield both
+
+
+def plant(shape) -> list[ContextNode]:
+    mark, nodes = f"f{next(NUMBERS)}", []
+    for number, (rise, parent) in enumerate(shape):
+        above = nodes[parent] if parent is not None and parent < number else None
+        level = rise + (above.access if above else 0)
+        nodes.append(
+            ContextNode(
+                id=f"{mark}-{number}",
+                domain=mark,
+                parent=above.id if above else None,
+                access=level,
+                text=f"hotel {mark} hidden{level}",
+                tags=frozenset({"hotel", mark}),
+                data={"hidden": level},
+                provenance=Provenance(run=mark, task=str(number), result=True),
+            )
+        )
+    return nodes
+
+
+async def look(store, nodes: list[ContextNode], level: int) -> list[ContextNode]:
+    """Read in every way there is, and check the counts on the way."""
+    seen: list[ContextNode] = []
+    visible = {node.id for node in nodes if node.access <= level}
+    domain = nodes[0].domain
+    for node in nodes:
+        got = await store.get(node.id, access=level)
+        assert (got is not None) == (node.id in visible)
+        adopted = await store.result_of(domain, node.provenance.task, access=level)
+        assert (adopted is not None) == (node.id in visible)
+        children = await store.children(node.id, access=level)
+        assert {n.id for n in children} == {n.id for n in nodes if n.parent == node.id} & visible
+        seen += [*children, *filter(None, (got, adopted))]
+    roots = await store.roots(domain, access=level)
+    assert {n.id for n in roots} == {n.id for n in nodes if n.parent is None} & visible
+    answer = await store.query(f"hotel {domain}", access=level, theta=0, k=50, tags={domain})
+    assert {hit.node.id for hit in answer} == visible
+    seen += [hit.node for hit in answer]
+    seen += [hit.node for hit in await store.query("hotel hidden", access=level, theta=0, k=50)]
+    bundle = await gather_context(
+        store,
+        predecessors=[n.id for n in nodes],
+        query=domain,
+        access=level,
+        budget_tokens=40,
+        count_tokens=len,
+    )
+    assert not [item for item in bundle.items if item.id.startswith(f"{domain}-") and item.id not in visible]
+    assert "hidden9" not in repr(bundle)
+    return [*seen, *roots]
+
+
+@given(shape=FORESTS, level=LEVELS)
+def test_no_read_leaks(shared, shape, level):
+    portal, store = shared
+    nodes = plant(shape)
+    portal.call(store.put, nodes)
+    for node in portal.call(look, store, nodes, level):
+        assert node.access <= level
+        assert node.data["hidden"] <= level
+        assert (
+            node.parent is None or portal.call(lambda n=node: store.get(n.parent, access=level)) is not None
+        )
+
+
+async def test_an_index_that_proposes_everything_is_not_believed(chroma, make):
+    """The access test is the authority's: whatever the index returns, hidden and outdated nodes stay out."""
+    await chroma.put([make("open", "hotel"), make("hidden", "hotel", access=1), make("old", "hotel")])
+    await chroma.put([make("old", "robot")])
+    assert await chroma.settled()
+    chroma.index.search = lambda unit, *, access, n: [(list(range(1, 50)), [0.0] * 49)]
+    answer = await chroma.query("hotel", access=0)
+    assert [hit.node.id for hit in answer] == ["open"]
+    assert answer.via == "index"
