@@ -41,7 +41,9 @@ def _check_states(machine: Machine) -> None:
     settled = not machine._ledger.newly_ready
     for id, record in records.items():
         if settled and not machine._ending:
-            assert (id in machine.queue) == (record.state is READY), f"{id} is {record.state}: queue disagrees"
+            assert (id in machine.queue) == (record.state is READY), (
+                f"{id} is {record.state}: queue disagrees"
+            )
         if record.state in (PENDING, BLOCKED) and not machine._ending:
             total = len(graph.after(id))
             dead = sum(records[before].state in DEAD for before in graph.after(id))

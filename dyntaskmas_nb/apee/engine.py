@@ -38,7 +38,7 @@ from dyntaskmas_nb.core.event import (
     Woke,
     arrival_key,
 )
-from dyntaskmas_nb.core.task import Task, TaskId
+from dyntaskmas_nb.core.task import SATISFIED, Task, TaskId
 from dyntaskmas_nb.errors import AgentError, DynTaskError, StoreError
 
 Outcome = DeltaApplied | DeltaRejected | CommandApplied | CommandRejected
@@ -179,8 +179,8 @@ class Engine:
     async def _wait(self) -> None:
         if not self._inbox:
             await self._wake.wait()
-        self._wake = anyio.Event()
         await self._clock.settle()
+        self._wake = anyio.Event()  # after settling: what arrived meanwhile is part of this turn
 
     async def _turn(self, group: TaskGroup) -> None:
         arrived, self._inbox = self._inbox, []
@@ -246,7 +246,7 @@ class Engine:
 
     def _start(self, effect: StartTask, group: TaskGroup) -> None:
         records, task = self.machine.records, effect.task
-        done = [before for before in self.machine.graph.predecessors(task.id) if records[before].attempt]
+        given = [id for id in self.machine.graph.predecessors(task.id) if records[id].state in SATISFIED]
         job = Assignment(
             run=self.machine.run,
             request=self.machine.request,
@@ -255,8 +255,8 @@ class Engine:
             agent=effect.agent,
             priority=effect.priority,
             t=self._latest,
-            results={before: records[before].result for before in done if records[before].state.ended},
-            producers=tuple((before, records[before].attempt) for before in done if records[before].state.ended),
+            results={id: records[id].result for id in given},
+            producers=tuple((id, records[id].attempt) for id in given),
         )
         if self._idle:
             worker = self._idle.pop()
@@ -305,4 +305,3 @@ class Engine:
     async def _wake_at(self, t: float, id: TaskId) -> None:
         await self._clock.sleep_until((self._origin or 0.0) + t)
         self.post(Woke(max(self.now(), t), id))  # rounding must not make the timer early
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -61,24 +61,27 @@ class SqliteJournal:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-            self._set_up(durability)
+            with ExitStack() as undo:
+                self._db = undo.enter_context(
+                    closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10))
+                )
+                self._set_up(durability)
+                undo.pop_all()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
-                f"The journal {path} cannot be opened ({error}). Choose a writable directory with Kit(home=…) "
-                "or --home, or repair the file."
+                f"The journal {path} cannot be opened ({error}). Choose a writable directory with "
+                "Kit(home=…) or --home, or repair the file."
             ) from None
 
     def _set_up(self, durability: str) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
         found = self._db.execute("PRAGMA user_version").fetchone()[0]
         if found > SCHEMA:
-            self._db.close()
             raise StoreError(
-                f"The journal {self.path} was written by a newer version (schema {found}, this one knows {SCHEMA}). "
-                "Upgrade dyntaskmas_nb, or choose another home directory."
+                f"The journal {self.path} was written by a newer version (schema {found}, this one "
+                f"knows {SCHEMA}). Upgrade dyntaskmas_nb, or choose another home directory."
             )
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
         self._db.executescript(
             """
             BEGIN;
@@ -110,7 +113,9 @@ class SqliteJournal:
                 raise
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            raise StoreError(f"The journal {self.path} cannot be written ({error}). Free space or choose another home.") from None
+            raise StoreError(
+                f"The journal {self.path} cannot be written ({error}). Free space or choose another home."
+            ) from None
 
     def set_status(self, run: str, status: str) -> None:
         """See `Journal.set_status`."""
@@ -125,11 +130,15 @@ class SqliteJournal:
         try:
             return [decode(body) for (body,) in rows]
         except InvalidInput as error:
-            raise StoreError(f"The journal {self.path} is damaged: an event of run {run!r} is unreadable. {error}") from None
+            raise StoreError(
+                f"The journal {self.path} is damaged: an event of run {run!r} is unreadable. {error}"
+            ) from None
 
     def runs(self) -> list[RunInfo]:
         """See `Journal.runs`."""
-        rows = self._execute("SELECT run, created, request, status, clock FROM runs ORDER BY created, run", ())
+        rows = self._execute(
+            "SELECT run, created, request, status, clock FROM runs ORDER BY created, run", ()
+        )
         return [RunInfo(run=a, created=b, request=c, status=d, clock=e) for a, b, c, d, e in rows]
 
     def close(self) -> None:
@@ -169,7 +178,9 @@ class MemoryJournal:
     def events(self, run: str) -> list[Event]:
         """See `Journal.events`."""
         if run not in self._events:
-            raise InvalidInput(f"There is no run {run!r}. The latest are: {', '.join(list(self._runs)[-5:]) or 'none'}.")
+            raise InvalidInput(
+                f"There is no run {run!r}. The latest are: {', '.join(list(self._runs)[-5:]) or 'none'}."
+            )
         return list(self._events[run])
 
     def runs(self) -> list[RunInfo]:

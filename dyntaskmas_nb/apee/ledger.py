@@ -117,19 +117,19 @@ class Ledger:
         record.ended = t
         self.set(id, record, state, t, reason)
         news = [(id, state)]
-        for id, state in news:  # grows: a blocked task blocks others
-            for after, information in self._graph._succ[id].items():
+        for cause, how in news:  # grows: a blocked task blocks others
+            for after, information in self._graph._succ[cause].items():
                 follower = self.records[after]
                 if follower.state is not PENDING and follower.state is not BLOCKED:
                     continue
-                if state not in SATISFIED:
+                if how not in SATISFIED:
                     follower.dead += 1
                 elif delay := information * self.transfer_seconds:
                     self._effects.append(WakeAt(t + delay, after))
                     continue
                 else:
                     follower.arrived += 1
-                if self._assess(after, t, cause=id) is BLOCKED:
+                if self._assess(after, t, cause=cause) is BLOCKED:
                     news.append((after, BLOCKED))
 
     def _recount(self, id: TaskId, t: float, *, timers: bool = True) -> None:
@@ -152,10 +152,9 @@ class Ledger:
         record = self.records[id]
         total = len(self._graph._pred[id])
         needed = self._graph.tasks[id].join.needed(total)
+        new = BLOCKED if total - record.dead < needed else PENDING
         if record.arrived >= needed:
             new = READY
-        else:
-            new = BLOCKED if total - record.dead < needed else PENDING
         if new is record.state:
             return None
         if new is READY:

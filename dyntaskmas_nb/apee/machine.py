@@ -21,11 +21,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dyntaskmas_nb.apee.ledger import BLOCKED, CANCELLED, DEAD, DONE, EDITABLE, FAILED, READY, RUNNING, SKIPPED, Ledger, Record
+from dyntaskmas_nb.apee.ledger import (
+    BLOCKED,
+    CANCELLED,
+    DEAD,
+    DONE,
+    FAILED,
+    READY,
+    RUNNING,
+    SKIPPED,
+    Ledger,
+    Record,
+)
 from dyntaskmas_nb.apee.locks import Locks
-from dyntaskmas_nb.apee.pool import Pool
+from dyntaskmas_nb.apee.pool import Agent, Pool
 from dyntaskmas_nb.apee.priority import Policy, Ranking, policy_of
 from dyntaskmas_nb.apee.queue import ReadyQueue
+from dyntaskmas_nb.apee.rebase import closed, outdated
 from dyntaskmas_nb.core.command import CancelRun, CancelTask, Pause, Resume, SetPolicy, StepOnce
 from dyntaskmas_nb.core.delta import changed, touched
 from dyntaskmas_nb.core.effect import Answer, Effect, Finish, StartTask, StopTask
@@ -52,10 +64,11 @@ from dyntaskmas_nb.core.event import (
     Woke,
 )
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.settings import AgentSpec, Settings
+from dyntaskmas_nb.core.settings import Settings
 from dyntaskmas_nb.core.task import TaskId
 from dyntaskmas_nb.dtgg.update import apply
 from dyntaskmas_nb.errors import DynTaskError
+
 
 class Machine:
     """The state of one run. Read it freely on its own thread; change it through `step` only.
@@ -121,15 +134,9 @@ class Machine:
             return "planning"
         return "paused" if self.paused else "running"
 
-    def dispatchable(self) -> bool:
-        """True when a ready task has an agent with a free slot (a step would start it)."""
-        return any(self._agent_for(role) for role in self.queue.roles())
-
     def priority(self, id: TaskId) -> float:
         """The task's priority as of the last turn (boost included); 0 before its first ranking."""
         return self._ranking.get(id)
-
-    # -- inputs ------------------------------------------------------------------------------------
 
     def _on_start(self, event: RunStarted) -> None:
         self.request, self.settings = event.request, event.settings
@@ -171,11 +178,9 @@ class Machine:
             self._answer(event.id, DeltaRejected(event.t, event.id, reason))
 
     def _on_command(self, event: CommandSubmitted) -> None:
+        t, id = event.t, event.id
         reason = self._command(event)
-        if reason:
-            self._answer(event.id, CommandRejected(event.t, event.id, reason))
-        else:
-            self._answer(event.id, CommandApplied(event.t, event.id))
+        self._answer(id, CommandRejected(t, id, reason) if reason else CommandApplied(t, id))
 
     def _on_plan_failed(self, event: PlanFailed) -> None:
         if self.planning:
@@ -245,21 +250,7 @@ class Machine:
             return "The run has ended; start a new one with the changed graph (run.graph.to_plan())."
         if self._ending:
             return "The run is being stopped."
-        for id in sorted(changed(event.delta)):
-            record = self.records.get(id)
-            if record and record.state not in EDITABLE:
-                return (
-                    f"Task {id!r} is {record.state}; only tasks that have not started can be edited. "
-                    "Add a task after it instead."
-                )
-        if event.base is not None:
-            for id in sorted(touched(event.delta)):
-                if self._changed_at.get(id, 0) > event.base:
-                    return (
-                        f"Task {id!r} was changed at version {self._changed_at[id]}, after version {event.base} "
-                        "on which this edit is based; look at the present graph and edit again."
-                    )
-        return ""
+        return closed(event.delta, self.records) or outdated(event.delta, event.base, self._changed_at)
 
     def _command(self, event: CommandSubmitted) -> str:
         """Carry a command out; return why not, or nothing."""
@@ -361,22 +352,13 @@ class Machine:
             self._hiring and self.pool.count(role) < self.settings.agents_per_role
         )
 
-    def _hire(self, role: str, t: float) -> None:
-        number = self.pool.count(role) + 1
-        name = role if number == 1 else f"{role} {number}"
-        while name in self.pool.agents:
-            number += 1
-            name = f"{role} {number}"
-        spec = AgentSpec(id=name, roles=(role,))
-        self.pool.add(spec)
+    def _hire(self, role: str, t: float) -> Agent:
+        spec = self.pool.newcomer(role)
         self.log.append(AgentHired(t, spec))
+        return self.pool.add(spec)
 
     def _start(self, id: TaskId, role: str, priority: float, t: float) -> None:
-        agent = self.pool.pick(role)
-        if agent is None:
-            self._hire(role, t)
-            agent = self.pool.pick(role)
-            assert agent is not None
+        agent = self.pool.pick(role) or self._hire(role, t)
         task, record = self.graph.tasks[id], self.records[id]
         self._locks.take(task)
         self.credits -= self.paused
@@ -388,7 +370,7 @@ class Machine:
         self._effects.append(StartTask(task, record.attempt, agent.spec.id, priority))
 
     def _hopeless(self, id: TaskId) -> str:
-        """Why nothing would ever happen to a ready task: no agent has its role and none can be hired for it."""
+        """Why nothing would ever happen to a ready task: no agent has its role, none can be hired."""
         role = self.graph.tasks[id].role
         if self._hiring or self.pool.count(role):
             return ""
@@ -398,8 +380,6 @@ class Machine:
     def _give_up(self, id: TaskId, t: float, reason: str) -> None:
         state = FAILED if self.graph.tasks[id].critical else SKIPPED
         self._ledger.close(id, self.records[id], state, t, reason)
-
-    # -- the end ---------------------------------------------------------------------------------------
 
     def _answer(self, id: int, outcome: Any) -> None:
         self.log.append(outcome)

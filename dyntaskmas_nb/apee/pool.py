@@ -68,6 +68,15 @@ class Pool:
         """The agent that should take a task of `role` now, or None when none has a free slot."""
         return self._first(role) or (self._first(ANY_ROLE) if role != ANY_ROLE else None)
 
+    def newcomer(self, role: str) -> AgentSpec:
+        """Who would be hired next for `role`: called after it, numbered from the second on."""
+        number = self.count(role) + 1
+        name = role if number == 1 else f"{role} {number}"
+        while name in self.agents:
+            number += 1
+            name = f"{role} {number}"
+        return AgentSpec(id=name, roles=(role,))
+
     def take(self, agent: Agent, task: TaskId, t: float) -> None:
         """Occupy a slot of `agent` from time `t` (s)."""
         agent.running[task] = t

@@ -112,7 +112,9 @@ def policy_of(choice: str | Rule, seed: int = 0) -> Policy:
             return Policy(name=choice, rule=fifo, looks_ahead=False)
         case "random":
             return Policy(name=choice, rule=shuffled(seed), looks_ahead=False)
-    raise InvalidInput(f"There is no priority policy {choice!r}. Choose from {', '.join(POLICIES)}, or pass a function.")
+    raise InvalidInput(
+        f"There is no priority policy {choice!r}. Choose from {', '.join(POLICIES)}, or pass a function."
+    )
 
 
 class Ranking:
@@ -175,7 +177,8 @@ class Ranking:
             value = self._policy.rule(tasks[id], successors, self._weights)
         except Exception as error:
             raise InvalidInput(
-                f"The priority policy {self._policy.name!r} raised {type(error).__name__}: {error} for task {id!r}."
+                f"The priority policy {self._policy.name!r} raised {type(error).__name__}: {error} "
+                f"for task {id!r}."
             ) from error
         new = self._checked(id, value)
         old = rank.get(id)

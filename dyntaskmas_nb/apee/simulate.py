@@ -102,13 +102,17 @@ class Simulator:
         seconds = self._duration(task, attempt)
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
             raise InvalidInput(f"The duration of {task.id!r} must be seconds of at least 0, not {seconds!r}.")
-        if task.timeout is not None and seconds >= task.timeout:  # as in the engine, a tie goes to the deadline
+        if (
+            task.timeout is not None and seconds >= task.timeout
+        ):  # as in the engine, a tie goes to the deadline
             return TaskFailed(t + task.timeout, task.id, attempt, f"no result within {task.timeout:g} s")
         return TaskDone(t + seconds, task.id, attempt, None)
 
     def _withdraw(self, id: TaskId, attempt: int) -> None:
         def keep(event: Input) -> bool:
-            return not (isinstance(event, TaskDone | TaskFailed) and (event.task, event.attempt) == (id, attempt))
+            return not (
+                isinstance(event, TaskDone | TaskFailed) and (event.task, event.attempt) == (id, attempt)
+            )
 
         self._heap = [item for item in self._heap if keep(item[2])]
         heapify(self._heap)
@@ -142,7 +146,8 @@ def simulate(
 
     Examples
     --------
-    >>> graph = TaskGraph.from_plan({"subtasks": [{"id": "a"}, {"id": "b"}, {"id": "c", "depends_on": ["a", "b"]}]})
+    >>> graph = TaskGraph.from_plan({"subtasks": [{"id": "a"}, {"id": "b"},
+    ...                                           {"id": "c", "depends_on": ["a", "b"]}]})
     >>> plan = simulate(graph, agents=2)
     >>> plan.makespan, plan.lower_bound, plan.critical_path
     (2.0, 2.0, ('a', 'c'))

@@ -34,7 +34,11 @@ def doctor(options: argparse.Namespace) -> int:
 
 def _core() -> Iterator[tuple[str, str, str]]:
     ok = sys.version_info >= (3, 11)
-    yield ("✓" if ok else "✗"), f"Python {sys.version.split()[0]}", "" if ok else "install Python 3.11 or newer"
+    yield (
+        ("✓" if ok else "✗"),
+        f"Python {sys.version.split()[0]}",
+        "" if ok else "install Python 3.11 or newer",
+    )
     for name in ("chromadb", "pyvis", "ipywidgets", "llguidance", "trio"):
         try:
             yield "✓", f"{name} {version(name)}", ""
@@ -54,7 +58,11 @@ def _weights() -> tuple[str, str, str]:
     except DynTaskError as error:
         return "✗", f"embedded Llama: {error}", "reinstall dyntaskmas_nb, or use --model with a server"
     caps = backend.caps
-    return "✓", f"embedded Llama: {', '.join(caps.domains)}; window {caps.context_window} tokens ({tokens} in a try)", ""
+    return (
+        "✓",
+        f"embedded Llama: {', '.join(caps.domains)}; window {caps.context_window} tokens ({tokens} in a try)",
+        "",
+    )
 
 
 def _home(home: Path) -> tuple[str, str, str]:
@@ -94,6 +102,10 @@ def _servers() -> Iterator[tuple[str, str, str]]:
     for name, port in SERVERS:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=0.3):
-                yield "✓", f"something listens on port {port} ({name}?)", f"--model http://127.0.0.1:{port}/v1"
+                yield (
+                    "✓",
+                    f"something listens on port {port} ({name}?)",
+                    f"--model http://127.0.0.1:{port}/v1",
+                )
         except OSError:
             yield "–", f"nothing listens on port {port} ({name})", ""

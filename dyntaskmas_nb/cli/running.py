@@ -52,7 +52,9 @@ def list_runs(options: argparse.Namespace) -> int:
 
     path = Path(options.home) / "journal.sqlite"
     if not path.exists():
-        raise InvalidInput(f"There is no journal in {options.home}; runs are kept where `dyntaskmas run` was called.")
+        raise InvalidInput(
+            f"There is no journal in {options.home}; runs are kept where `dyntaskmas run` was called."
+        )
     journal = SqliteJournal(path)
     try:
         for info in journal.runs():
@@ -79,7 +81,9 @@ def read_what(text: str) -> str | dict[str, Any]:
         if not is_file:
             raise InvalidInput(f"There is no plan file {printable(text)}.")
         if (size := path.stat().st_size) > MAX_PLAN_BYTES:
-            raise InvalidInput(f"The plan file {path} has {size:,} bytes; at most {MAX_PLAN_BYTES:,} are read.")
+            raise InvalidInput(
+                f"The plan file {path} has {size:,} bytes; at most {MAX_PLAN_BYTES:,} are read."
+            )
         data = path.read_bytes()
     except OSError as error:
         if isinstance(error, DynTaskError):

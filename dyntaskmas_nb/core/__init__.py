@@ -1,1 +1,1 @@
-"""The nouns: task, graph, delta, command, event, effect. Pure data, no input or output (paper §III-A, Eq. 1)."""
+"""The nouns: task, graph, delta, command, event, effect. Pure data, no I/O (paper §III-A, Eq. 1)."""

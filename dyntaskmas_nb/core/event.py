@@ -51,7 +51,7 @@ class DeltaSubmitted:
 
 @dataclass(slots=True)
 class CommandSubmitted:
-    """Somebody wants the run paused, stepped, cancelled, …"""
+    """Somebody wants the run paused, stepped, cancelled or set otherwise."""
 
     t: float
     id: int

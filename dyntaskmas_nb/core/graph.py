@@ -143,8 +143,14 @@ class TaskGraph:
     # -- faces -------------------------------------------------------------------------------------
 
     @classmethod
-    def of(cls, tasks: Iterable[Task], dependencies: Iterable[tuple[TaskId, TaskId, float]] = (), *, title: str = "") -> TaskGraph:
-        """Build a graph whole; raises `InvalidInput` for a duplicate or unknown id, `CycleError` for a cycle."""
+    def of(
+        cls,
+        tasks: Iterable[Task],
+        dependencies: Iterable[tuple[TaskId, TaskId, float]] = (),
+        *,
+        title: str = "",
+    ) -> TaskGraph:
+        """Build a graph whole; raises `InvalidInput` for a duplicate or unknown id, `CycleError`."""
         graph = cls(title)
         for task in tasks:
             if task.id in graph._tasks:
@@ -157,8 +163,8 @@ class TaskGraph:
             for id in (before, after):
                 if id not in graph._tasks:
                     raise unknown_task(id, graph._tasks)
-            information = check_information(information, f"Dependency {before!r} → {after!r}")
-            graph._succ[before][after] = graph._pred[after][before] = information
+            value = check_information(information, f"Dependency {before!r} → {after!r}")
+            graph._succ[before][after] = graph._pred[after][before] = value
         graph._sort()
         return graph
 
@@ -242,7 +248,11 @@ def unknown_task(id: object, known: Iterable[TaskId]) -> InvalidInput:
     close = get_close_matches(str(id), names[:2000], n=3)
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
     if not hint:
-        hint = f" The tasks are {', '.join(names[:8])}{', …' if len(names) > 8 else ''}." if names else " The graph is empty."
+        hint = (
+            f" The tasks are {', '.join(names[:8])}{', …' if len(names) > 8 else ''}."
+            if names
+            else " The graph is empty."
+        )
     return InvalidInput(f"There is no task {str(id)[:80]!r}.{hint}")
 
 
@@ -252,7 +262,9 @@ def cycle_error(cycle: Sequence[TaskId]) -> CycleError:
     return CycleError(f"The dependencies close a cycle: {shown}. Remove one of them.", tuple(cycle))
 
 
-def find_cycle(start: TaskId, pred: Mapping[TaskId, Mapping[TaskId, float]], within: set[TaskId]) -> list[TaskId]:
+def find_cycle(
+    start: TaskId, pred: Mapping[TaskId, Mapping[TaskId, float]], within: set[TaskId]
+) -> list[TaskId]:
     """A cycle met by walking predecessors from `start` inside `within`, where every task has one."""
     path: list[TaskId] = []
     seen: dict[TaskId, int] = {}

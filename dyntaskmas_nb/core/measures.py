@@ -20,7 +20,7 @@ from dyntaskmas_nb.core.task import TaskId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """Seconds, except `utilisation` (busy slot-seconds over all slot-seconds) and `speedup` (serial/makespan)."""
+    """Seconds, except `utilisation` (busy slot-seconds over all) and `speedup` (serial/makespan)."""
 
     makespan: float
     serial: float
@@ -41,7 +41,9 @@ def measure(graph: TaskGraph, entries: Sequence[Entry], slots: int, now: float |
         if entry.task in graph and entry.outcome != "stopped":
             durations[entry.task] = end - entry.start
     first = min((entry.start for entry in entries), default=0.0)
-    last = max((entry.end if entry.end is not None else (now or entry.start) for entry in entries), default=0.0)
+    last = max(
+        (entry.end if entry.end is not None else (now or entry.start) for entry in entries), default=0.0
+    )
     makespan = last - first
     serial = sum(durations.values())
     path = critical_path(graph, durations)

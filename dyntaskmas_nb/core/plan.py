@@ -34,14 +34,16 @@ if TYPE_CHECKING:
 MAX_TASKS = 200_000
 
 _FIELDS = (
-    "id description role complexity boost critical resources timeout attempts join inputs depends_on information"
+    "id description role complexity boost critical resources timeout attempts join inputs "
+    "depends_on information"
 ).split()
 
 
 @cache
 def _subtask_adapter() -> Any:
-    from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter
     from typing import Annotated
+
+    from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter
 
     def name(value: object) -> object:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -92,7 +94,10 @@ def graph_from_plan(plan: Mapping[str, Any]) -> TaskGraph:
     known = {task.id for task in tasks}
     for before, after, _ in edges:
         if before not in known:
-            raise InvalidInput(f"Subtask {after!r} depends on {before!r}, which is no subtask of the plan.{_close(before, known)}")
+            raise InvalidInput(
+                f"Subtask {after!r} depends on {before!r}, which is no subtask of the plan."
+                + _close(before, known)
+            )
     return TaskGraph.of(tasks, edges, title=title)
 
 
@@ -116,7 +121,7 @@ def read_subtask(raw: object, number: int) -> tuple[Task, dict[TaskId, float]]:
         read = _subtask_adapter().validate_python(dict(raw))
     except ValidationError as error:
         raise InvalidInput(explain_validation(error, where)) from None
-    depends_on = {before: 0.0 for before in read.depends_on}
+    depends_on = dict.fromkeys(read.depends_on, 0.0)
     for before, information in read.information.items():
         if before not in depends_on:
             raise InvalidInput(f"{where}.information names {before!r}, which is not in its depends_on.")
@@ -170,7 +175,13 @@ def _entry(graph: TaskGraph, task: Task) -> dict[str, Any]:
     }
     if any(after.values()):
         entry["information"] = {before: value for before, value in after.items() if value}
-    for name, default in (("boost", 0.0), ("critical", True), ("timeout", None), ("attempts", 1), ("inputs", None)):
+    for name, default in (
+        ("boost", 0.0),
+        ("critical", True),
+        ("timeout", None),
+        ("attempts", 1),
+        ("inputs", None),
+    ):
         if (value := getattr(task, name)) != default:
             entry[name] = value
     if task.resources:
@@ -184,7 +195,9 @@ def _resource(entry: str | dict[str, Any], where: str) -> Resource:
     if isinstance(entry, str):
         return Resource(key=entry)
     if set(entry) - {"key", "exclusive"} or not isinstance(entry.get("exclusive", True), bool):
-        raise InvalidInput(f'{where}.resources: use "name" or {{"key": "name", "exclusive": false}}, not {shown(entry)}.')
+        raise InvalidInput(
+            f'{where}.resources: use "name" or {{"key": "name", "exclusive": false}}, not {shown(entry)}.'
+        )
     return Resource(key=entry.get("key", ""), exclusive=entry.get("exclusive", True))
 
 

@@ -66,6 +66,8 @@ def check_settings(settings: Settings) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise InvalidInput(f"{name} must be a number of seconds above 0, not {value!r}.")
     if type(settings.agents_per_role) is not int or settings.agents_per_role < 1:
-        raise InvalidInput(f"agents_per_role must be a whole number of at least 1, not {settings.agents_per_role!r}.")
+        raise InvalidInput(
+            f"agents_per_role must be a whole number of at least 1, not {settings.agents_per_role!r}."
+        )
     if type(settings.seed) is not int or abs(settings.seed) >= 2**63:
         raise InvalidInput(f"The seed must be a whole number that fits 64 bits, not {settings.seed!r}.")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Literal
 
 from dyntaskmas_nb.errors import InvalidInput
@@ -26,7 +26,7 @@ _INTEGERS = range(-(2**63), 2**64)
 _DEPTH = 100
 
 
-class TaskState(str, Enum):
+class TaskState(StrEnum):
     """Where a task stands in a run. A string, so that it prints and serialises as its name."""
 
     PENDING = "pending"
@@ -38,15 +38,15 @@ class TaskState(str, Enum):
     CANCELLED = "cancelled"
     BLOCKED = "blocked"
 
-    __str__ = str.__str__
-
     @property
     def ended(self) -> bool:
         """True when the task will not run again unless something changes."""
         return self in _ENDED
 
 
-_ENDED = frozenset({TaskState.DONE, TaskState.FAILED, TaskState.SKIPPED, TaskState.CANCELLED, TaskState.BLOCKED})
+_ENDED = frozenset(
+    {TaskState.DONE, TaskState.FAILED, TaskState.SKIPPED, TaskState.CANCELLED, TaskState.BLOCKED}
+)
 #: States that satisfy a successor waiting for this task (Alg. 2: `Pred(v) = ∅`).
 SATISFIED = frozenset({TaskState.DONE, TaskState.SKIPPED})
 
@@ -127,7 +127,9 @@ def revised(task: Task, changes: dict[str, Any]) -> Task:
     """Return `task` with `changes` applied and checked; raises `InvalidInput` naming the field."""
     for name in changes:
         if name not in REVISABLE:
-            raise InvalidInput(f"Task {task.id!r} has no field {name!r} to revise. Choose from {', '.join(REVISABLE)}.")
+            raise InvalidInput(
+                f"Task {task.id!r} has no field {name!r} to revise. Choose from {', '.join(REVISABLE)}."
+            )
     new = replace(task, **changes)
     check_task(new)
     return new
@@ -200,7 +202,7 @@ def check_text(value: object, where: str, limit: int, *, empty: bool = True) -> 
 
 
 def check_json(value: object, where: str, depth: int = 0) -> None:
-    """Refuse what JSON cannot hold, or holds differently: a set, NaN, an integer beyond 64 bits, a deep nest."""
+    """Refuse what JSON cannot hold, or holds differently: a set, NaN, an integer beyond 64 bits."""
     if depth > _DEPTH:
         raise InvalidInput(f"{where} nests deeper than {_DEPTH} levels, or holds itself.")
     match value:

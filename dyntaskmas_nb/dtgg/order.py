@@ -40,7 +40,9 @@ def make_room(position: dict[TaskId, int], pred: Edges, succ: Edges, before: Tas
         position[id] = place
 
 
-def _forward(position: Mapping[TaskId, int], succ: Edges, start: TaskId, target: TaskId, limit: int) -> set[TaskId]:
+def _forward(
+    position: Mapping[TaskId, int], succ: Edges, start: TaskId, target: TaskId, limit: int
+) -> set[TaskId]:
     """All that is reached from `start` up to position `limit`; a cycle if `target` is among it."""
     came_from: dict[TaskId, TaskId] = {}
     seen = {start}

@@ -59,7 +59,9 @@ def apply(graph: TaskGraph, delta: Delta, *, version: int | None = None) -> Delt
 
 def as_delta(graph: TaskGraph) -> Batch:
     """The Δ that builds `graph` from nothing, tasks in topological order."""
-    return Batch(deltas=tuple(AddTask(task=graph[id], after=dict(graph.after(id))) for id in graph.topological()))
+    return Batch(
+        deltas=tuple(AddTask(task=graph[id], after=dict(graph.after(id))) for id in graph.topological())
+    )
 
 
 def _apply(graph: TaskGraph, delta: Delta) -> Delta:
@@ -123,7 +125,9 @@ def _add_task(graph: TaskGraph, delta: AddTask) -> RemoveTask:
     return RemoveTask(id=task.id)
 
 
-def _connect(graph: TaskGraph, id: TaskId, after: Mapping[TaskId, float], before: Mapping[TaskId, float]) -> None:
+def _connect(
+    graph: TaskGraph, id: TaskId, after: Mapping[TaskId, float], before: Mapping[TaskId, float]
+) -> None:
     for other, information in after.items():
         _add_edge(graph, other, id, information)
     for other, information in before.items():
@@ -175,5 +179,7 @@ def _expand(graph: TaskGraph, delta: ExpandTask) -> Batch:
     steps: list[Delta] = [RemoveTask(id=delta.id)]
     for id in part.topological():
         inside = dict(part.after(id))
-        steps.append(AddTask(task=part[id], after=inside or after, before=before if not part.before(id) else {}))
+        steps.append(
+            AddTask(task=part[id], after=inside or after, before=before if not part.before(id) else {})
+        )
     return _all_or_none(graph, tuple(steps))

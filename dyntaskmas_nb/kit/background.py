@@ -15,6 +15,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from dyntaskmas_nb.apee.clock import Clock, RealClock, VirtualClock
 from dyntaskmas_nb.errors import StoreError
 
+
 class Background:
     """An event loop in a daemon thread."""
 
@@ -36,7 +37,7 @@ class Background:
         return self._portal is not None
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Run `function` (sync or async) on the loop and wait for it; Ctrl-C interrupts the wait and cancels the call."""
+        """Run `function` (sync or async) on the loop and wait for it; Ctrl-C cancels the call."""
         future = self.spawn(function, *args)
         try:
             return future.result()

@@ -14,7 +14,15 @@ from dyntaskmas_nb.apee.journal import RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.priority import Rule, policy_of
 from dyntaskmas_nb.core.command import Pause
-from dyntaskmas_nb.core.event import CommandSubmitted, DeltaSubmitted, Input, PlanFailed, RunReopened, RunStarted, TaskDone
+from dyntaskmas_nb.core.event import (
+    CommandSubmitted,
+    DeltaSubmitted,
+    Input,
+    PlanFailed,
+    RunReopened,
+    RunStarted,
+    TaskDone,
+)
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.settings import AgentSpec, Settings, check_settings, universal_agents
 from dyntaskmas_nb.core.task import TaskState
@@ -159,8 +167,13 @@ class Kit:
         machine = replayed(id, events, None if policy is None else policy_of(policy))
         info = next(info for info in self._parts.journal.runs() if info.run == id)
         if machine.ended:
-            return self._launch(machine, first.settings, info.clock == "virtual", [], first.request, plan=False)
-        inputs: list[Input] = [RunReopened(machine.log[-1].t), CommandSubmitted(machine.log[-1].t, 0, Pause())]
+            return self._launch(
+                machine, first.settings, info.clock == "virtual", [], first.request, plan=False
+            )
+        inputs: list[Input] = [
+            RunReopened(machine.log[-1].t),
+            CommandSubmitted(machine.log[-1].t, 0, Pause()),
+        ]
         virtual = info.clock == "virtual"
         return self._launch(machine, first.settings, virtual, inputs, first.request, plan=machine.planning)
 
@@ -187,7 +200,14 @@ class Kit:
     # -- inside ---------------------------------------------------------------------------------------
 
     def _launch(
-        self, machine: Machine, settings: Settings, virtual: bool, inputs: Sequence[Input], request: str, *, plan: bool
+        self,
+        machine: Machine,
+        settings: Settings,
+        virtual: bool,
+        inputs: Sequence[Input],
+        request: str,
+        *,
+        plan: bool,
     ) -> Run:
         """Put a machine on a loop; with `plan` the request is still to be planned."""
         parts = self._parts
@@ -243,14 +263,16 @@ async def _plan(engine: Engine, sentence: str, backend: Backend, max_tasks: int,
 
 
 async def _adopt(engine: Engine, wiring: Wiring, *, reopened: bool) -> None:
-    """Take over results that were stored just before the process ended, so that no finished task runs twice."""
+    """Take over results stored just before the process ended, so that no finished task runs twice."""
     if not reopened or engine.machine.ended:
         return
     for id, record in engine.machine.records.items():
         if record.state is TaskState.RUNNING:
             found = await wiring.adopt(engine.machine.run, id, record.attempt)
             if found is not None:
-                engine.post(TaskDone(engine.machine.log[-1].t, id, record.attempt, found.result, found.tokens))
+                engine.post(
+                    TaskDone(engine.machine.log[-1].t, id, record.attempt, found.result, found.tokens)
+                )
 
 
 def _asked(what: object) -> tuple[TaskGraph | None, str]:

@@ -1,4 +1,4 @@
-"""The parts of a kit: model, agents, journal, context stores and loops, made when first needed, freed once."""
+"""The parts of a kit: model, agents, journal, stores and loops, made when first needed, freed once."""
 
 from __future__ import annotations
 

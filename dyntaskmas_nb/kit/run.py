@@ -20,11 +20,11 @@ from dyntaskmas_nb.apee.history import snapshot_of
 from dyntaskmas_nb.core.codec import encode
 from dyntaskmas_nb.core.command import CancelRun, CancelTask, Command, Pause, Resume, StepOnce
 from dyntaskmas_nb.core.delta import AddDependency, AddTask, Delta, RemoveDependency, RemoveTask, ReviseTask
-from dyntaskmas_nb.core.event import DeltaApplied, DeltaRejected, CommandRejected, PlanFailed, TaskDispatched
+from dyntaskmas_nb.core.event import CommandRejected, DeltaApplied, DeltaRejected, PlanFailed, TaskDispatched
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.measures import Measures, measure
 from dyntaskmas_nb.core.snapshot import Snapshot
-from dyntaskmas_nb.core.task import GENERAL_ROLE, Task, TaskId
+from dyntaskmas_nb.core.task import Task, TaskId
 from dyntaskmas_nb.dtgg.weights import edge_weights
 from dyntaskmas_nb.errors import InvalidInput, RunCancelled, RunFailed
 from dyntaskmas_nb.kit.background import Background
@@ -81,7 +81,7 @@ class Run:
         return measure(now.graph, now.entries, sum(agent.slots for agent in now.agents), now.t)
 
     def log_lines(self) -> bytes:
-        """Every event so far as a line of JSON; the same seed under the virtual clock gives the same bytes."""
+        """Every event as a line of JSON; the same seed under the virtual clock gives the same bytes."""
         return b"".join(encode(event) + b"\n" for event in tuple(self._machine.log))
 
     # -- edits: Δ -------------------------------------------------------------------------------------
@@ -131,10 +131,12 @@ class Run:
 
     def remove_dependency(self, before: TaskId, after: TaskId) -> Receipt:
         """No longer make `after` wait for `before`."""
-        return self.apply(RemoveDependency(before=before, after=after), f"{after!r} no longer waits for {before!r}")
+        return self.apply(
+            RemoveDependency(before=before, after=after), f"{after!r} no longer waits for {before!r}"
+        )
 
     def revise(self, id: TaskId, **changes: Any) -> Receipt:
-        """Change fields of a task: description, role, complexity, boost, critical, resources, timeout, attempts."""
+        """Change fields of a task, such as description, role, complexity, boost, critical or attempts."""
         what = ", ".join(f"{name} = {value!r}" for name, value in changes.items())
         return self.apply(ReviseTask(id=id, changes=changes), f"revised {id!r}: {what}")
 
@@ -226,7 +228,9 @@ class Run:
         if status == "interrupted":
             raise RunCancelled(f"The run was interrupted; kit.open_run({self.id!r}) goes on with it.")
         if status == "cancelled":
-            raise RunCancelled(f"The run was cancelled: {self._machine.ended.reason if self._machine.ended else ''}")
+            raise RunCancelled(
+                f"The run was cancelled: {self._machine.ended.reason if self._machine.ended else ''}"
+            )
         if status == "failed":
             refused = [event for event in self._machine.log if isinstance(event, PlanFailed)]
             if refused:
@@ -278,7 +282,9 @@ class Run:
 
     def _submit(self, change: Delta | Command, base: int | None = None) -> Outcome:
         if not self._background.open:
-            return CommandRejected(0.0, 0, f"The kit is closed; kit.open_run({self.id!r}) of a new Kit goes on.")
+            return CommandRejected(
+                0.0, 0, f"The kit is closed; kit.open_run({self.id!r}) of a new Kit goes on."
+            )
         outcome: Outcome = self._background.call(lambda: self._engine.submit(change, base=base))
         return outcome
 
@@ -289,11 +295,12 @@ class Run:
         clock = self._background.clock
 
         async def wait() -> None:
-            if not isinstance(clock, VirtualClock):
-                return await self._engine.until(condition)
-            with clock.move():
-                self._engine.nudge()
-                await self._engine.until(lambda: condition() or self._stuck())
+            if isinstance(clock, VirtualClock):
+                with clock.move():
+                    self._engine.nudge()
+                    await self._engine.until(lambda: condition() or self._stuck())
+            else:
+                await self._engine.until(condition)
 
         future = self._background.spawn(wait)
         try:
@@ -322,12 +329,15 @@ def write_whole(path: Path, text: str) -> Path:
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
+            os.chmod(name, 0o644)  # mkstemp's files are the owner's alone
             os.replace(name, path)
         except BaseException:
             os.unlink(name)
             raise
     except OSError as error:
-        raise errors.StoreError(f"{path} cannot be written ({error.strerror}). Choose another place.") from None
+        raise errors.StoreError(
+            f"{path} cannot be written ({error.strerror}). Choose another place."
+        ) from None
     return path
 
 
@@ -345,4 +355,6 @@ def _unknown(fields: Mapping[str, Any]) -> str:
 
 def _error_class(kind: str) -> type[errors.DynTaskError]:
     found = getattr(errors, kind, None)
-    return found if isinstance(found, type) and issubclass(found, errors.DynTaskError) else errors.PlanningFailed
+    return (
+        found if isinstance(found, type) and issubclass(found, errors.DynTaskError) else errors.PlanningFailed
+    )

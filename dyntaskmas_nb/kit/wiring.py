@@ -83,7 +83,9 @@ class Wiring:
         )
         own = {result_id(job.run, before, attempt) for before, attempt in job.producers}
         found = [item for item in bundle.items if item.id not in own]
-        return tuple(Item(title=item.title, text=item.text, relevance=item.relevance or 0.0) for item in found)
+        return tuple(
+            Item(title=item.title, text=item.text, relevance=item.relevance or 0.0) for item in found
+        )
 
     async def _keep(self, job: Assignment, answer: Answer) -> None:
         text = answer.result if isinstance(answer.result, str) else f"{answer.result}"
@@ -96,10 +98,11 @@ class Wiring:
             owner=job.agent,
             created=job.t,
             updated=job.t,
-            provenance=Provenance(run=job.run, task=job.task.id, agent=job.agent, attempt=job.attempt, result=True),
+            provenance=Provenance(
+                run=job.run, task=job.task.id, agent=job.agent, attempt=job.attempt, result=True
+            ),
         )
         try:
             await self.store.put([node])
         except (StoreError, InvalidInput) as error:
             raise AgentError(f"The result could not be stored: {error}") from None
-

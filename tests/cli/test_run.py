@@ -20,7 +20,12 @@ PLAN = {
 
 def dyntaskmas(*arguments, cwd):
     return subprocess.run(
-        [sys.executable, "-m", "dyntaskmas_nb.cli", *arguments], cwd=cwd, capture_output=True, text=True, timeout=100
+        [sys.executable, "-m", "dyntaskmas_nb.cli", *arguments],
+        cwd=cwd,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
 
 
@@ -46,7 +51,9 @@ def test_json_prints_one_object_with_every_number(plan, tmp_path):
 
 
 def test_text_shows_plan_timeline_numbers_and_writes_the_picture(plan, tmp_path):
-    done = dyntaskmas("run", plan, "--model", "simulated", "--clock", "virtual", "--html", "out.html", cwd=tmp_path)
+    done = dyntaskmas(
+        "run", plan, "--model", "simulated", "--clock", "virtual", "--html", "out.html", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     for word in ("3 of 3 done", "critical path", "lower bound", "utilisation", "out.html"):
         assert word in done.stdout
@@ -58,7 +65,16 @@ def test_text_shows_plan_timeline_numbers_and_writes_the_picture(plan, tmp_path)
 
 def test_a_named_latency_model_replaces_the_complexity(plan, tmp_path):
     done = dyntaskmas(
-        "run", plan, "--model", "simulated:constant:0.5", "--clock", "virtual", "--agents", "1", "--json", cwd=tmp_path
+        "run",
+        plan,
+        "--model",
+        "simulated:constant:0.5",
+        "--clock",
+        "virtual",
+        "--agents",
+        "1",
+        "--json",
+        cwd=tmp_path,
     )
     assert json.loads(done.stdout)["makespan_s"] == 1.5
 

@@ -47,7 +47,10 @@ SCRIPT = textwrap.dedent(
 def interrupted(home, ending):
     """Start the script, end it while `slow` runs, return the run's id."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(home), ending], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", SCRIPT, str(home), ending],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     first, second = process.stdout.readline().strip(), process.stdout.readline().strip()
     id = second if first == "slow" else first
@@ -102,7 +105,9 @@ kit = Kit(agents={"*": lambda task, context: "made once"}, home=sys.argv[1])
 run = kit.start({"subtasks": [{"id": "a"}]})
 run.result()
 """
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=False, capture_output=True, timeout=60
+    )
     assert done.returncode == -signal.SIGKILL
 
     def never(task, context):
