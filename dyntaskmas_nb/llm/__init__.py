@@ -1,0 +1,1 @@
+"""Llama backends behind one protocol (`protocol.Backend`): embedded, OpenAI-compatible, simulated."""

@@ -1,0 +1,63 @@
+"""From what a user writes to a backend: `connect("http://127.0.0.1:8000/v1")`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dyntaskmas_nb.errors import InvalidInput
+from dyntaskmas_nb.llm.protocol import Backend
+
+
+def connect(model: str | Path | Backend | None = None) -> Backend:
+    """Return the backend that `model` names. Nothing is loaded or contacted before the first call.
+
+    Parameters
+    ----------
+    model : str, Path, Backend or None
+        None or "embedded": the teaching model that comes with the package. "simulated", or with a latency
+        "simulated:constant:0.5". An address, "http://127.0.0.1:8000/v1", or with the model's name,
+        "http://127.0.0.1:8000/v1#llama-3.1-8b". The folder of a Llama checkpoint. A backend: itself.
+
+    Raises
+    ------
+    InvalidInput
+        None of these.
+    MissingExtra
+        An address, but the `openai` package is not installed.
+    """
+    match model:
+        case None | "embedded":
+            from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
+
+            return EmbeddedLlama()
+        case str() | Path():
+            return _named(model)
+        case _ if callable(getattr(model, "stream", None)) and not isinstance(model, type):
+            return model
+    raise InvalidInput(f"model={model!r} is no backend. {_CHOICES}")
+
+
+_CHOICES = (
+    'Choose "embedded", "simulated", "simulated:constant:0.5", an address such as '
+    '"http://127.0.0.1:8000/v1#model-name", or the folder of a Llama checkpoint.'
+)
+
+
+def _named(model: str | Path) -> Backend:
+    """The backend behind a name, an address or a path."""
+    text = str(model)
+    if isinstance(model, str) and text.startswith(("http://", "https://")):
+        from dyntaskmas_nb.llm.openai_compatible import OpenAICompatible
+
+        url, _, name = text.partition("#")
+        return OpenAICompatible(url, model=name or None)
+    kind, _, spec = text.partition(":")
+    if isinstance(model, str) and kind == "simulated":
+        from dyntaskmas_nb.llm.simulated import Simulated, latency_from_spec
+
+        return Simulated(latency_from_spec(spec) if spec else None)
+    if text and Path(model).is_dir():
+        from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
+
+        return EmbeddedLlama(model)
+    raise InvalidInput(f"model={text!r} is no model we know, and no folder of that name exists. {_CHOICES}")

@@ -1,0 +1,1 @@
+"""A Llama in NumPy: weights, mathematics, continuous batching, and one engine thread."""

@@ -1,0 +1,182 @@
+"""Continuous batching: requests join and leave the running batch between steps. No threads, no clock.
+
+A step admits waiting requests (highest priority first, then oldest) and computes their prompts, then adds
+one token to every running sequence. Prompts are computed one at a time, so that their result does not
+depend on company; at most `PREFILL_BUDGET` prompt tokens a step, so that a crowd of newcomers does not
+silence those already speaking.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from dyntaskmas_nb.errors import BackendError, ContextOverflow
+from dyntaskmas_nb.llm.embedded.chat import ChatTokenizer, TextDecoder
+from dyntaskmas_nb.llm.embedded.model import Llama
+from dyntaskmas_nb.llm.embedded.sampling import Grammar, Sampler
+from dyntaskmas_nb.llm.embedded.weights import Floats
+from dyntaskmas_nb.llm.protocol import Chunk, Finish, Request
+from dyntaskmas_nb.llm.text import StopFilter
+
+PREFILL_BUDGET = 512
+
+Output = tuple[Hashable, Chunk | BackendError]
+"""What a step has for the request submitted under a key."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Sequence:
+    """A request on its way; `tokens` is the prompt followed by the answer so far."""
+
+    key: Hashable
+    order: int
+    request: Request
+    tokens: list[int]
+    prompt_tokens: int
+    sampler: Sampler
+    decoder: TextDecoder
+    stops: StopFilter
+
+    def __lt__(self, other: _Sequence) -> bool:
+        """Who is admitted first."""
+        return (-self.request.priority, self.order) < (-other.request.priority, other.order)
+
+
+class Scheduler:
+    """The batch, and who waits for it. Row i of the model's cache belongs to `_running[i]`."""
+
+    def __init__(self, model: Llama, tokenizer: ChatTokenizer, max_batch: int) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._max_batch = max_batch
+        self._waiting: list[_Sequence] = []
+        self._running: list[_Sequence] = []
+        self._submitted = 0
+
+    @property
+    def running(self) -> int:
+        """Sequences in the batch."""
+        return len(self._running)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self._running or self._waiting)
+
+    def submit(self, key: Hashable, request: Request) -> None:
+        """Queue `request`; its chunks come out of `step` under `key`.
+
+        Raises
+        ------
+        ContextOverflow
+            Prompt and `max_tokens` do not fit the context window. Nothing has been computed.
+        BadRequest
+            The JSON schema cannot be enforced, or a message is no text.
+        """
+        tokens = self._tokenizer.prompt(request.messages)
+        window = self._model.config.max_position_embeddings
+        if len(tokens) + request.max_tokens > window:
+            raise ContextOverflow(
+                f"{request.tag or 'The request'}: {len(tokens)} prompt tokens and "
+                f"max_tokens={request.max_tokens} exceed the embedded model's window of {window}. "
+                "Shorten the context or lower max_tokens."
+            )
+        schema = request.json_schema
+        grammar = None if schema is None else Grammar(self._tokenizer.bytes_tokenizer, schema)
+        sequence = _Sequence(
+            key=key,
+            order=self._submitted,
+            request=request,
+            tokens=tokens,
+            prompt_tokens=len(tokens),
+            sampler=Sampler(request.temperature, request.seed, grammar),
+            decoder=self._tokenizer.decoder(),
+            stops=StopFilter(request.stop),
+        )
+        self._submitted += 1
+        heapq.heappush(self._waiting, sequence)
+
+    def cancel(self, key: Hashable) -> None:
+        """Forget a request, waiting or running; its row is free at once. Unknown keys are no error."""
+        self._waiting = [sequence for sequence in self._waiting if sequence.key != key]
+        heapq.heapify(self._waiting)
+        for row, sequence in enumerate(self._running):
+            if sequence.key == key:
+                self._leave(row)
+                return
+
+    def step(self) -> list[Output]:
+        """Admit who can be, and give every running sequence one token."""
+        outputs = self._admit()
+        if not self._running:
+            return outputs
+        last = [sequence.tokens[-1] for sequence in self._running]
+        held = [len(sequence.tokens) - 1 for sequence in self._running]
+        logits = self._model.decode(last, held)
+        finished = []
+        for row, sequence in enumerate(self._running):
+            if self._advance(row, sequence, logits[row], outputs):
+                finished.append(row)
+        for row in reversed(finished):
+            self._leave(row)
+        return outputs
+
+    def _admit(self) -> list[Output]:
+        """Move waiting requests into free rows; each gets its first token from its prompt."""
+        outputs: list[Output] = []
+        budget = PREFILL_BUDGET
+        while self._waiting and len(self._running) < self._max_batch and budget > 0:
+            sequence = heapq.heappop(self._waiting)
+            budget -= sequence.prompt_tokens
+            row = len(self._running)
+            self._running.append(sequence)
+            logits = self._model.prefill(row, sequence.tokens)
+            if self._advance(row, sequence, logits, outputs):
+                self._leave(row)
+        return outputs
+
+    def _advance(self, row: int, sequence: _Sequence, logits: Floats, outputs: list[Output]) -> bool:
+        """Give `sequence` its next token; whether it is finished, or failed.
+
+        A close call is settled by computing the sequence again, alone.
+        """
+        try:
+            token = sequence.sampler.choose(logits)
+            if token is None:
+                token = sequence.sampler.settle(self._model.prefill(row, sequence.tokens))
+            return self._say(sequence, token, outputs)
+        except BackendError as error:  # the grammar gave up: this request's failure, nobody else's
+            outputs.append((sequence.key, error))
+            return True
+
+    def _say(self, sequence: _Sequence, token: int, outputs: list[Output]) -> bool:
+        """Add `token` to the answer and its text to `outputs`; whether the answer is finished."""
+        sequence.tokens.append(token)
+        count = len(sequence.tokens) - sequence.prompt_tokens
+        ended = token in self._tokenizer.ends
+        text = "" if ended else sequence.stops.push(sequence.decoder.push(token))
+        grammar = sequence.sampler.grammar
+        if grammar is not None and not ended:
+            grammar.advance(token)
+        finish: Finish | None = None
+        if ended or sequence.stops.stopped or (grammar is not None and grammar.complete):
+            finish = "stop"
+        elif count >= sequence.request.max_tokens:
+            finish = "length"
+        if finish is not None:
+            text += sequence.stops.flush()
+            prompt = sequence.prompt_tokens
+            last = Chunk(text=text, finish=finish, prompt_tokens=prompt, completion_tokens=count)
+            outputs.append((sequence.key, last))
+        elif text:
+            outputs.append((sequence.key, Chunk(text=text)))
+        return finish is not None
+
+    def _leave(self, row: int) -> None:
+        """Take a row out; the last one moves into the hole so that rows stay dense."""
+        last = self._running.pop()
+        if row < len(self._running):
+            self._model.move(len(self._running), row, len(last.tokens))
+            self._running[row] = last

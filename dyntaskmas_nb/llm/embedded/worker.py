@@ -1,0 +1,189 @@
+"""The engine thread: it owns the scheduler, takes commands from any thread, and fills mailboxes.
+
+A mailbox belongs to one stream on one event loop (asyncio or trio, on any thread). The engine appends to
+it and then asks that loop, without waiting, to wake the stream: once a loop and step, however many of its
+streams have news.
+
+While a step runs, BLAS is held to one thread for a small model: its matrices are too small to share out
+(measured on two busy cores: 4,100 tokens per CPU-second with one thread, 360 with two). The setting is the
+process's own, so it is put back after each step, and engines take turns.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import anyio
+import anyio.lowlevel
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+from dyntaskmas_nb.errors import BackendError, EngineDead
+from dyntaskmas_nb.llm.embedded.scheduler import Scheduler
+from dyntaskmas_nb.llm.protocol import Chunk, Request
+
+_TURN = threading.Lock()
+"""Held during a step: two engines restoring each other's BLAS setting would leave the wrong one."""
+
+
+class Mailbox:
+    """What the engine has for one stream. Made and read on the stream's event loop."""
+
+    def __init__(self) -> None:
+        self.loop = anyio.lowlevel.current_token().native_token
+        self._items: deque[Chunk | BackendError] = deque()
+        self._news = anyio.Event()
+
+    def put(self, item: Chunk | BackendError) -> None:
+        """Add an item; called by the engine thread, which then has `wake` called on the loop."""
+        self._items.append(item)
+
+    def wake(self) -> None:
+        """Let the waiting reader look; called on the loop."""
+        self._news.set()
+
+    async def get(self) -> Chunk:
+        """Wait for the next chunk; raises the error the engine left instead."""
+        while not self._items:
+            # `put` precedes `wake`, and `wake` runs on this loop: it cannot fall between these two lines.
+            self._news = anyio.Event()
+            await self._news.wait()
+        item = self._items.popleft()
+        if isinstance(item, BackendError):
+            raise item
+        return item
+
+
+@dataclass(frozen=True, slots=True)
+class _Submit:
+    mailbox: Mailbox
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class _Cancel:
+    mailbox: Mailbox
+
+
+class _Stop:
+    """Ends the thread."""
+
+
+class Worker:
+    """A daemon thread that runs `scheduler` until `stop`; `blas_threads` None leaves BLAS alone."""
+
+    def __init__(self, scheduler: Scheduler, blas_threads: int | None = None) -> None:
+        self._blas_threads = blas_threads
+        self._commands: queue.SimpleQueue[_Submit | _Cancel | _Stop] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # guards _open and _dead between the engine and the callers
+        self._open: set[Mailbox] = set()
+        self._dead: EngineDead | None = None
+        self._thread = threading.Thread(target=self._run, args=(scheduler,), name="dyntaskmas-llama")
+        self._thread.daemon = True
+        self._thread.start()
+
+    def submit(self, request: Request) -> Mailbox:
+        """Queue `request`; call on the event loop that will read the mailbox.
+
+        Raises
+        ------
+        EngineDead
+            The engine crashed (the cause is attached) or was stopped.
+        """
+        mailbox = Mailbox()
+        with self._lock:
+            if self._dead is not None:
+                raise EngineDead(str(self._dead)) from self._dead.__cause__
+            self._open.add(mailbox)
+        self._commands.put(_Submit(mailbox, request))
+        return mailbox
+
+    def cancel(self, mailbox: Mailbox) -> None:
+        """Free what the request behind `mailbox` holds, at the next step. Does not wait."""
+        with self._lock:
+            if mailbox not in self._open:
+                return
+            self._open.discard(mailbox)
+        self._commands.put(_Cancel(mailbox))
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End the thread after the step it is in; whoever waits gets `EngineDead`."""
+        self._commands.put(_Stop())
+        if self._thread is not threading.current_thread():  # a finaliser may run on any thread
+            self._thread.join(timeout)
+
+    def _run(self, scheduler: Scheduler) -> None:
+        """The thread: commands first, then a step, then the mail."""
+        try:
+            blas = ThreadpoolController()
+            while self._obey(scheduler):
+                with _TURN, blas.limit(limits=self._blas_threads, user_api="blas"):
+                    outputs = scheduler.step()
+                self._deliver(outputs)
+        except BaseException as error:  # noqa: BLE001  becomes every caller's EngineDead
+            dead = EngineDead(f"The embedded model's engine crashed ({error!r}). Make a new Kit to go on.")
+            dead.__cause__ = error
+            self._end(dead)
+        else:
+            self._end(EngineDead("The embedded model was closed. Make a new Kit to go on."))
+
+    def _obey(self, scheduler: Scheduler) -> bool:
+        """Carry out the commands that came, waiting for one when idle; False to end."""
+        while scheduler.idle or not self._commands.empty():
+            match self._commands.get():
+                case _Stop():
+                    return False
+                case _Cancel(mailbox=mailbox):
+                    scheduler.cancel(mailbox)
+                case _Submit(mailbox=mailbox, request=request):
+                    try:
+                        scheduler.submit(mailbox, request)
+                    except BackendError as refusal:
+                        self._deliver([(mailbox, refusal)])
+        return True
+
+    def _deliver(self, outputs: Iterable[tuple[object, Chunk | BackendError]]) -> None:
+        """Fill the mailboxes and wake their loops, each loop once."""
+        readers: dict[object, set[Mailbox]] = {}
+        for mailbox, item in outputs:
+            assert isinstance(mailbox, Mailbox)
+            mailbox.put(item)
+            readers.setdefault(mailbox.loop, set()).add(mailbox)
+            if isinstance(item, BackendError) or item.finish is not None:
+                with self._lock:
+                    self._open.discard(mailbox)
+        for loop, mailboxes in readers.items():
+            try:
+                _soon(loop)(_wake, mailboxes)
+            except RuntimeError:  # that loop has ended (asyncio: closed; trio: RunFinishedError)
+                for mailbox in mailboxes:
+                    self.cancel(mailbox)
+
+    def _end(self, dead: EngineDead) -> None:
+        """Tell everybody who waits, now and later."""
+        with self._lock:
+            self._dead = dead
+            waiting = list(self._open)
+        self._deliver((mailbox, _copy(dead)) for mailbox in waiting)
+
+
+def _copy(dead: EngineDead) -> EngineDead:
+    """The same error again: an exception raised in two places would mix their tracebacks."""
+    again = EngineDead(str(dead))
+    again.__cause__ = dead.__cause__
+    return again
+
+
+def _soon(loop: object) -> Callable[..., object]:
+    """How to have a function called on `loop` (asyncio's or trio's), from any thread, without waiting."""
+    name = "call_soon_threadsafe" if hasattr(loop, "call_soon_threadsafe") else "run_sync_soon"
+    soon: Callable[..., object] = getattr(loop, name)
+    return soon
+
+
+def _wake(mailboxes: Iterable[Mailbox]) -> None:
+    for mailbox in mailboxes:
+        mailbox.wake()

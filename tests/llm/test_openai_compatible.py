@@ -1,0 +1,123 @@
+"""Against a real HTTP server on loopback, which serves our own Llama or misbehaves as told."""
+
+from __future__ import annotations
+
+import json
+
+import anyio
+import pytest
+
+from dyntaskmas_nb.errors import (
+    BadRequest,
+)
+from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
+from dyntaskmas_nb.llm.openai_compatible import OpenAICompatible
+from dyntaskmas_nb.llm.protocol import complete
+from tests.llm.openai_server import Body, Handler, Server, ask, serve, whole
+
+pytest.importorskip("openai", reason="needs dyntaskmas_nb[openai]")
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 10, "maximum": 99}},
+          "required": ["n"], "additionalProperties": False}  # fmt: skip
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+async def test_the_answer_and_its_counts_come_through(
+    backend: OpenAICompatible, llama: EmbeddedLlama, temperature: float
+) -> None:
+    request = ask(temperature=temperature, seed=3, stop=("zzz",))
+    assert await complete(backend, request) == await complete(llama, request)
+
+
+async def test_the_model_is_the_first_the_server_lists(backend: OpenAICompatible, server: Server) -> None:
+    server.models = [
+        {"id": "llama-3", "object": "model", "max_model_len": 777},
+        {"id": "other", "object": "model"},
+    ]
+    assert backend.caps.context_window == 8192
+    await complete(backend, ask())
+    assert server.asked[0]["model"] == "llama-3"
+    assert backend.name == f"llama-3 at {server.url}"
+    assert backend.caps.context_window == 777
+
+
+async def test_the_key_is_the_one_given_and_no_other(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "from-the-environment")
+    for key in ("mine", None):
+        backend = OpenAICompatible(server.url, "tiny", key)
+        await complete(backend, ask())
+        await backend.aclose()
+    assert server.keys == ["Bearer mine", "Bearer none"]
+
+
+async def test_a_schema_travels_as_response_format(backend: OpenAICompatible, server: Server) -> None:
+    done = await complete(backend, ask(json_schema=SCHEMA, max_tokens=60))
+    assert 10 <= json.loads(done.text)["n"] <= 99
+    assert server.asked[0]["response_format"]["json_schema"]["schema"] == SCHEMA
+
+
+async def test_a_server_without_schemas_gets_it_in_the_prompt_from_then_on(
+    backend: OpenAICompatible, server: Server
+) -> None:
+    def chat(handler: Handler, body: Body) -> None:
+        if "response_format" in body:
+            handler.error(400, "response_format is not supported")
+        else:
+            serve(handler, body)
+
+    server.chat = chat
+    for _ in range(2):
+        await complete(backend, ask("Plan.", json_schema=SCHEMA))
+    assert ["response_format" in body for body in server.asked] == [True, False, False]
+    asked = server.asked[1]["messages"][0]["content"]
+    assert asked.startswith("Plan.\n")
+    assert json.loads(asked.splitlines()[-1]) == SCHEMA
+    await complete(backend, ask("Plan."))
+    assert server.asked[-1]["messages"][0]["content"] == "Plan."
+
+
+async def test_a_refusal_for_another_reason_does_not_cost_the_schema(
+    backend: OpenAICompatible, server: Server
+) -> None:
+    server.chat = lambda handler, _: handler.error(400, "temperature too high")
+    with pytest.raises(BadRequest, match="temperature too high"):
+        await complete(backend, ask(json_schema=SCHEMA))
+    server.chat = serve
+    await complete(backend, ask(json_schema=SCHEMA, max_tokens=60))
+    assert "response_format" in server.asked[-1]
+
+
+async def test_without_counts_from_the_server_they_are_estimated(
+    backend: OpenAICompatible, server: Server
+) -> None:
+    server.chat = lambda handler, _: whole(handler, "length", usage=True)
+    done = await complete(backend, ask())
+    assert (done.finish, done.prompt_tokens, done.completion_tokens, done.estimated) == (
+        "length",
+        7,
+        5,
+        False,
+    )
+    server.chat = lambda handler, _: whole(handler, "stop", usage=False)
+    done = await complete(backend, ask())
+    assert (done.finish, done.estimated) == ("stop", True)
+    assert (done.prompt_tokens, done.completion_tokens) == (3, 3)
+
+
+async def test_stop_strings_hold_whatever_the_server_does(backend: OpenAICompatible, server: Server) -> None:
+    server.chat = lambda handler, _: whole(handler, "length", usage=True)
+    done = await complete(backend, ask(stop=("d e",)))
+    assert (done.text, done.finish) == ("abc", "stop")
+
+
+async def test_many_at_once(backend: OpenAICompatible, llama: EmbeddedLlama) -> None:
+    said: dict[int, str] = {}
+
+    async def one(i: int) -> None:
+        said[i] = (await complete(backend, ask(f"Trip {i}."))).text
+
+    async with anyio.create_task_group() as group:
+        for i in range(8):
+            group.start_soon(one, i)
+    for i in range(8):
+        assert said[i] == (await complete(llama, ask(f"Trip {i}."))).text
