@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,18 +21,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Context(Mapping[TaskId, Any]):
-    """A read-only mapping from predecessor id to its result, in the order of the task's dependencies.
+    """A read-only mapping from predecessor id to a copy of its result, in the order of the dependencies.
 
-    Each reading gives a copy, so that what one agent does with a result stays its own.
-
-    Attributes
-    ----------
-    results : what the predecessors gave; read it through the mapping.
-    request : the user's sentence.
-    relevant : what the store found, most relevant first (`items` is the mapping's own).
-    task_id, run, attempt : which task, of which run, on which attempt (from 1).
-    seed : the run's seed.
-    priority : the task's priority, higher first.
+    Beside it stand the user's `request`, what the store found `relevant`, which task of which run on which
+    attempt (from 1) this is, the run's seed, and the task's priority (higher first).
 
     Examples
     --------
@@ -50,26 +43,13 @@ class Context(Mapping[TaskId, Any]):
     priority: float = 0.0
 
     def __getitem__(self, id: TaskId) -> Any:
-        """The result of predecessor `id`; raises `KeyError` naming those there are."""
-        try:
-            return _copy(self.results[id])
-        except KeyError:
+        if id not in self.results:
             there = ", ".join(map(repr, self.results)) or "none"
-            raise KeyError(
-                f"{self.task_id!r} has no predecessor {id!r} with a result; there are: {there}"
-            ) from None
+            raise KeyError(f"{self.task_id!r} has no predecessor {id!r} with a result; there are: {there}")
+        return deepcopy(self.results[id])
 
     def __iter__(self) -> Iterator[TaskId]:
         return iter(self.results)
 
     def __len__(self) -> int:
         return len(self.results)
-
-
-def _copy(value: Any) -> Any:
-    """A copy of a JSON value, nested parts and all."""
-    if isinstance(value, dict):
-        return {key: _copy(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_copy(part) for part in value]
-    return value

@@ -1,25 +1,19 @@
-"""What an agent gives back: an `Answer`, or an `AgentError`. The engine needs to know only these two.
-
-A result must be a JSON value, since it is journaled, stored and shown. `plain` makes it one, and says in a
-sentence what cannot be one (a set, NaN, an open file) instead of letting it fail later and elsewhere.
-"""
+"""What an agent gives back: an `Answer`, or an `AgentError`. The engine needs to know only these two."""
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, datetime, time
 from enum import Enum
 from typing import Any, Protocol
 from uuid import UUID
 
-from dyntaskmas_nb.agents.context import Context
-from dyntaskmas_nb.core.task import Task
-from dyntaskmas_nb.errors import AgentError
+import orjson
 
-_DEPTH = 100
-_INTEGER = range(-(2**63), 2**64)
+from dyntaskmas_nb.agents.context import Context
+from dyntaskmas_nb.core.task import Task, shown
+from dyntaskmas_nb.errors import AgentError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +31,15 @@ class Agent(Protocol):
         """Work on `task`; raises `AgentError`. `inline`: no threads, the virtual clock cannot see them."""
 
 
-def plain(value: object, where: str = "result", depth: int = 0) -> Any:
-    """Return `value` as plain JSON data of its own: dicts, lists, text, numbers, true, false, null.
+def plain(value: object) -> Any:
+    """Return `value` as JSON data of its own, since results are journaled, stored and shown.
 
-    Dataclasses, pydantic models, NumPy numbers and arrays, enums, tuples, dates and UUIDs become what they
-    hold.
+    Dataclasses, pydantic models, NumPy numbers and arrays, enums, dates and UUIDs become what they hold.
 
     Raises
     ------
     AgentError
-        Naming the part that is no JSON value; repeating the call would not help.
+        It holds what JSON cannot (a set, NaN, bytes, itself); repeating the call would not help.
 
     Examples
     --------
@@ -54,67 +47,28 @@ def plain(value: object, where: str = "result", depth: int = 0) -> Any:
     >>> plain({"days": (date(2026, 5, 1), 2)})
     {'days': ['2026-05-01', 2]}
     """
-    match value:
-        case None | bool():
-            return value
-        case Enum():
-            return plain(value.value, where, depth)
-        case str():
-            return _text(value, where)
-        case int():
-            if value not in _INTEGER:
-                raise _refused(where, "is an integer beyond 64 bits; return it as text")
-            return int(value)
-        case float():
-            if not math.isfinite(value):
-                raise _refused(where, f"is {value}, which JSON cannot hold; return None or a finite number")
-            return float(value)
-        case date() | datetime() | time():
-            return value.isoformat()
-        case UUID():
-            return str(value)
-    if depth >= _DEPTH:
-        raise _refused(where, f"nests deeper than {_DEPTH} levels, or holds itself")
-    return _composite(value, where, depth + 1)
-
-
-def _composite(value: object, where: str, depth: int) -> Any:
-    if isinstance(value, Mapping):
-        return {_key(key, where): plain(part, f"{where}[{key!r}]", depth) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part, f"{where}[{index}]", depth) for index, part in enumerate(value)]
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name), f"{where}.{f.name}", depth) for f in fields(value)}
-    if not isinstance(value, type):
-        if type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
-            return plain(value.tolist(), where, depth)
-        if callable(dump := getattr(value, "model_dump", None)):
-            return plain(dump(), where, depth)
-    if isinstance(value, set | frozenset):
-        raise _refused(where, "is a set, which has no order; return sorted(…)")
-    if isinstance(value, bytes | bytearray):
-        raise _refused(where, "is bytes; decode it to text")
-    raise _refused(
-        where,
-        f"is of type {type(value).__name__}, which is no JSON value; return text, numbers, lists or dicts",
-    )
-
-
-def _key(key: object, where: str) -> str:
-    if isinstance(key, Enum):
-        key = key.value
-    if not isinstance(key, str):
-        raise _refused(where, f"has the key {key!r}; JSON keys are text, use str(…)")
-    return _text(key, where)
-
-
-def _text(value: str, where: str) -> str:
     try:
-        return value.encode().decode()
-    except UnicodeEncodeError:
-        raise _refused(where, "holds a lone surrogate, which is not text; remove it") from None
+        made = json.loads(json.dumps(value, default=_held, allow_nan=False))
+        orjson.dumps(made)  # what the journal writes: text is UTF-8, integers have 64 bits
+    except (TypeError, ValueError, RecursionError) as error:
+        raise AgentError(
+            f"The result {shown(value)} is no JSON value: {error}. Return text, numbers, lists or dicts.",
+            retryable=False,
+        ) from error
+    return made
 
 
-def _refused(where: str, what: str) -> AgentError:
-    place = where if len(where) <= 120 else f"{where[:60]}…{where[-59:]}"
-    return AgentError(f"The {place} {what}.", retryable=False)
+def _held(value: Any) -> Any:
+    """What json does not know, as what it holds."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, UUID):
+        return str(value)
+    for method in ("model_dump", "tolist", "isoformat"):  # pydantic, NumPy, dates
+        if hasattr(value, method) and not isinstance(value, type):
+            return getattr(value, method)()
+    raise TypeError(f"{type(value).__name__} is not JSON")

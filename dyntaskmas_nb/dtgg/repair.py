@@ -1,187 +1,171 @@
-"""From a JSON value that a model wrote to a valid task graph: repaired where the repair is obvious.
+"""From a model's answer to a valid task graph: untrusted text, bounded, parsed and never executed.
 
-Obvious is what has one sensible reading: an id in capitals, a dependency on oneself, a missing role. Each
-such repair is recorded as one sentence. What could be meant in two ways (a cycle, an id used twice that
-others depend on), or not at all, is `Broken`, with the reason that the planner tells the model.
+Repaired, and recorded as one sentence each, is what has one sensible reading: words around the JSON, an id in
+capitals, a dependency on oneself, a missing role. What could be meant in two ways (a cycle, one id for two
+subtasks), or not at all, is an `InvalidOutput` whose sentence the planner tells the model.
 
-Laws, tested on arbitrary JSON: the outcome is a graph of 1 to `max_tasks` valid tasks or a `Broken`, and a
-repaired plan needs no repair.
+Laws, tested on arbitrary JSON: the outcome is a graph of 1 to `max_tasks` valid tasks or an `InvalidOutput`,
+and a repaired plan needs no repair.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from typing import Any
+import json
+import re
+from collections.abc import Collection
+from typing import Any, NoReturn
 
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.task import Task, TaskId
-from dyntaskmas_nb.dtgg.reading import Broken
-from dyntaskmas_nb.dtgg.subtask import Subtask, read_subtask, show, slug
-from dyntaskmas_nb.errors import CycleError
+from dyntaskmas_nb.core.plan import read_subtask
+from dyntaskmas_nb.core.task import GENERAL_ROLE, Task, TaskId, shown
+from dyntaskmas_nb.dtgg.schema import MAX_COMPLEXITY
+from dyntaskmas_nb.errors import InvalidInput, InvalidOutput
 
-#: A model may fail or be cut off: the planner's tasks are tried twice.
+MAX_ANSWER = 200_000
+"""Characters of an answer that are looked at; a plan of 200 tasks has about 50,000."""
+
 ATTEMPTS = 2
-_ROWS = 1_000
-_STRANGERS = 10
+"""A model may fail or be cut off: the planner's tasks are tried twice."""
+
+_OPENING = re.compile(r"\{|\[\s*\{")
+_TRIES = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repaired:
-    """A valid graph, and the sentences that say what was changed on the way to it."""
+def read_json(text: str) -> tuple[Any, list[str]]:
+    """Return the JSON value in `text`, the last one that looks like a plan, and the repairs.
 
-    graph: TaskGraph
-    repairs: tuple[str, ...]
-
-
-def repair(value: object, *, max_tasks: int, title: str = "") -> Repaired | Broken:
-    """Return the graph that the plan `value` describes.
-
-    Parameters
-    ----------
-    value : any JSON value, usually ``{"subtasks": […]}``.
-    max_tasks : the most tasks a plan may have.
+    Raises
+    ------
+    InvalidOutput
+        There is none, or the answer is too long to look at.
 
     Examples
     --------
-    >>> rows = [{"id": "Buy Food"}, {"id": "cook", "role": "chef", "depends_on": ["Buy Food", "cook"]}]
-    >>> repaired = repair({"subtasks": rows}, max_tasks=9)
-    >>> repaired.graph.predecessors("cook"), repaired.repairs[-1]
+    >>> read_json('Sure! {"subtasks": []} Good luck.')
+    ({'subtasks': []}, ['The text around the JSON was left out.'])
+    """
+    if len(text) > MAX_ANSWER:
+        raise InvalidOutput(f"The answer has {len(text):,} characters; a plan has at most {MAX_ANSWER:,}.")
+    text, values, at, whole = text.strip(), [], 0, False
+    decoder = json.JSONDecoder(parse_constant=_refuse)
+    for _ in range(_TRIES):
+        if (opening := _OPENING.search(text, at)) is None:
+            break
+        try:
+            value, at = decoder.raw_decode(text, opening.start())
+            values.append(value)
+            whole = opening.start() == 0 and at == len(text)
+        except (ValueError, RecursionError):
+            at = opening.start() + 1
+    if not values:
+        raise InvalidOutput("The answer holds no JSON.")
+    plans = [value for value in values if isinstance(value, dict) and {"subtasks", "refuse"} & value.keys()]
+    return (plans or values)[-1], [] if whole else ["The text around the JSON was left out."]
+
+
+def repair(value: object, *, max_tasks: int, title: str = "") -> tuple[TaskGraph, list[str]]:
+    """Return the graph that the plan `value`, any JSON value, describes, and the repairs.
+
+    Raises
+    ------
+    InvalidOutput
+        It describes none, or one of more than `max_tasks` tasks.
+
+    Examples
+    --------
+    >>> rows = [{"id": "Buy Food", "role": "cook"}, {"id": "cook", "depends_on": ["Buy Food", "cook"]}]
+    >>> graph, repairs = repair({"subtasks": rows}, max_tasks=9)
+    >>> graph.predecessors("cook"), repairs[-4]
     (('buy_food',), "'cook' depended on itself; that was dropped.")
     """
     notes: list[str] = []
     rows = _rows(value, notes)
-    if isinstance(rows, Broken):
-        return rows
-    found: list[Subtask] = []
-    names: dict[str, TaskId] = {}
-    for number, row in enumerate(rows):
-        subtask = read_subtask(row, number, names, notes)
-        if isinstance(subtask, Broken):
-            return subtask
-        found.append(subtask)
-    subtasks = _linked(found, notes)
-    if not isinstance(subtasks, Broken):
-        subtasks = _distinct(subtasks, notes)
-    if isinstance(subtasks, Broken):
-        return subtasks
-    if len(subtasks) > max_tasks:
-        return Broken(reason=f"The plan has {len(subtasks)} subtasks; at most {max_tasks} are allowed.")
+    ids = [_id(row, number, notes) for number, row in enumerate(rows)]
+    known = set(ids)
+    found: dict[TaskId, tuple[Task, dict[TaskId, float]]] = {}
     try:
-        graph = _graph(subtasks, title)
-    except CycleError as error:
-        return Broken(reason=str(error))
-    return Repaired(graph=graph, repairs=tuple(dict.fromkeys(notes)))
+        for number, (id, row) in enumerate(zip(ids, rows, strict=True)):
+            subtask = _subtask(row, id, number, known, notes)
+            if found.setdefault(id, subtask) != subtask:
+                raise InvalidOutput(f"Id {id!r} is used for different subtasks; give each its own id.")
+        if len(found) < len(rows):
+            notes.append(f"{len(rows) - len(found)} subtasks were there twice and were dropped.")
+        if len(found) > max_tasks:
+            raise InvalidOutput(f"The plan has {len(found)} subtasks; at most {max_tasks} are allowed.")
+        edges = ((before, id, 0.0) for id, (_, after) in found.items() for before in after)
+        graph = TaskGraph.of((task for task, _ in found.values()), edges, title=title)
+    except InvalidInput as error:
+        raise InvalidOutput(str(error)) from None
+    return graph, list(dict.fromkeys(notes))
 
 
-def _graph(subtasks: list[Subtask], title: str) -> TaskGraph:
-    tasks = [
-        Task(id=s.id, description=s.description, role=s.role, complexity=s.complexity, attempts=ATTEMPTS)
-        for s in subtasks
-    ]
-    return TaskGraph.of(
-        tasks, ((before, s.id, 0.0) for s in subtasks for before in s.depends_on), title=title
-    )
+def slug(name: object) -> TaskId:
+    """`name` as an id of lower-case words, "" when nothing of it can stay.
+
+    Examples
+    --------
+    >>> slug("Book flights (Óslo)"), slug(3), slug("book_flights"), slug("!")
+    ('book_flights_óslo', '3', 'book_flights', '')
+    """
+    text = str(name).lower() if isinstance(name, str | int) else ""
+    return re.sub(r"[\W_]+", "_", text).strip("_")[:40].strip("_")
 
 
-def _rows(value: object, notes: list[str]) -> list[Any] | Broken:
-    """The list of subtasks: under "subtasks", or bare, or the only list of objects under another name."""
-    rows: object = None
-    if isinstance(value, dict) and "subtasks" in value:
-        rows = value["subtasks"]
-    elif isinstance(value, list):
-        rows = value
-        notes.append('The plan was a bare list; it was read as its "subtasks".')
-    elif isinstance(value, dict):
-        lists = [
-            key
-            for key, part in value.items()
-            if isinstance(part, list) and part and isinstance(part[0], dict)
-        ]
-        if len(lists) == 1:
-            rows = value[lists[0]]
-            notes.append(f'{show(lists[0])} was read as "subtasks".')
+def _rows(value: object, notes: list[str]) -> list[dict[str, Any]]:
+    """The list of subtasks: under "subtasks", or bare, or the only list under another name."""
+    if isinstance(value, dict) and "subtasks" not in value:
+        lists = [part for part in value.values() if isinstance(part, list)]
+        value = lists[0] if len(lists) == 1 else None
+    if isinstance(value, list):
+        notes.append('The list of subtasks was not under "subtasks".')
+    rows = value["subtasks"] if isinstance(value, dict) else value
     if not isinstance(rows, list):
-        return Broken(reason='The answer has no list "subtasks".')
+        raise InvalidOutput('The answer has no list "subtasks".')
     if not rows:
-        return Broken(reason='The plan is empty: "subtasks" needs at least one subtask.')
-    if len(rows) > _ROWS:
-        return Broken(reason=f"The plan has {len(rows):,} subtasks, which is far too many.")
+        raise InvalidOutput('The plan is empty: "subtasks" needs at least one subtask.')
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise InvalidOutput(f"subtasks[{number}] must be an object, not {shown(row)}.")
     return rows
 
 
-def _linked(subtasks: list[Subtask], notes: list[str]) -> list[Subtask] | Broken:
-    """Dependencies by id: normalised, matched to a close name or dropped; none twice, none on oneself."""
-    ids = list(dict.fromkeys(subtask.id for subtask in subtasks))
-    known = {id: id for id in ids} | {subtask.written: subtask.id for subtask in subtasks}
-    guesses: dict[str, TaskId | None] = {}
-    linked = []
-    for subtask in subtasks:
-        kept: dict[TaskId, None] = {}
-        for name in subtask.depends_on:
-            meant = known.get(name) or known.get(slug(name) or "")
-            if meant is None:
-                if len(guesses) == _STRANGERS and name not in guesses:
-                    return Broken(reason=f"More than {_STRANGERS} dependencies name no subtask of the plan.")
-                meant = guesses.setdefault(name, _close(slug(name), ids))
-                instead = "that was dropped" if meant is None else f"{meant!r} was taken instead"
-                notes.append(f"{subtask.id!r} depended on {show(name)}, which is no subtask; {instead}.")
-            _keep(subtask.id, meant, kept, notes)
-        linked.append(replace(subtask, depends_on=tuple(kept)))
-    return linked
+def _id(row: dict[str, Any], number: int, notes: list[str]) -> TaskId:
+    id = slug(row.get("id"))
+    if not id:
+        raise InvalidOutput(f"subtasks[{number}] has no usable id.")
+    if id != str(row["id"]):
+        notes.append(f"Id {shown(row['id'])} became {id!r}.")
+    return id
 
 
-def _keep(id: TaskId, meant: TaskId | None, kept: dict[TaskId, None], notes: list[str]) -> None:
-    """Add the dependency of `id` on `meant` to `kept`, or note why not."""
-    if meant == id:
-        notes.append(f"{id!r} depended on itself; that was dropped.")
-    elif meant in kept:
-        notes.append(f"{id!r} named its dependency {meant!r} twice; one was dropped.")
-    elif meant is not None:
-        kept[meant] = None
+def _subtask(
+    row: dict[str, Any], id: TaskId, number: int, known: Collection[TaskId], notes: list[str]
+) -> tuple[Task, dict[TaskId, float]]:
+    """One row as a task and what it waits for, its five fields made what the schema says."""
+    names = row.get("depends_on") or []
+    after = []
+    for name in names if isinstance(names, list) else [names]:
+        before = slug(name)
+        if before in known and before != id:
+            after.append(before)
+        else:
+            what = "itself" if before == id else f"{shown(name)}, which is no subtask"
+            notes.append(f"{id!r} depended on {what}; that was dropped.")
+    fields: dict[str, Any] = {"id": id, "attempts": ATTEMPTS, "depends_on": after}
+    defaults = {"description": id.replace("_", " "), "role": GENERAL_ROLE, "complexity": 1}
+    for field, default in defaults.items():
+        if not row.get(field):
+            notes.append(f"{id!r} had no {field}; it became {default!r}.")
+        fields[field] = row.get(field) or default
+    given = fields["complexity"]
+    try:
+        fields["complexity"] = min(max(float(given), 0.1), MAX_COMPLEXITY)
+    except (TypeError, ValueError, OverflowError):
+        fields["complexity"] = 1.0
+    if fields["complexity"] != given:
+        notes.append(f"The complexity of {id!r} was {shown(given)}; it became {fields['complexity']:g}.")
+    return read_subtask(fields, number)
 
 
-def _close(id: str | None, ids: list[TaskId]) -> TaskId | None:
-    """The one id that looks like `id`, or None when there is none or more than one."""
-    close = get_close_matches(id, ids, n=2, cutoff=0.8) if id else []
-    return close[0] if len(close) == 1 else None
-
-
-def _distinct(subtasks: list[Subtask], notes: list[str]) -> list[Subtask] | Broken:
-    """Every id once: the same subtask twice is merged, others are renamed if nobody depends on the id."""
-    merged: dict[tuple[object, ...], Subtask] = {}
-    for subtask in subtasks:
-        same = (
-            subtask.id,
-            subtask.description,
-            subtask.role,
-            subtask.complexity,
-            frozenset(subtask.depends_on),
-        )
-        if merged.setdefault(same, subtask) is not subtask:
-            notes.append(f"{subtask.id!r} was there twice; one was dropped.")
-    counts = Counter(subtask.id for subtask in merged.values())
-    needed = {before for subtask in merged.values() for before in subtask.depends_on}
-    for id, count in counts.items():
-        if count > 1 and id in needed:
-            return Broken(
-                reason=f"Id {id!r} is used for {count} different subtasks, and others depend on it; "
-                "give every subtask its own id."
-            )
-    return _renamed(list(merged.values()), counts, notes)
-
-
-def _renamed(subtasks: list[Subtask], counts: Mapping[TaskId, int], notes: list[str]) -> list[Subtask]:
-    taken: set[TaskId] = set()
-    distinct = []
-    for subtask in subtasks:
-        id, number = subtask.id, 2
-        while id in taken or (id != subtask.id and id in counts):
-            id, number = f"{subtask.id[:35]}_{number}", number + 1
-        if id != subtask.id:
-            notes.append(f"Id {subtask.id!r} was used twice; the later subtask became {id!r}.")
-        taken.add(id)
-        distinct.append(replace(subtask, id=id))
-    return distinct
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

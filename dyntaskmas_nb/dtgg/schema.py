@@ -6,9 +6,7 @@ from typing import Any
 
 #: What an id may look like. Short, so that a small model can repeat it without a slip.
 ID_PATTERN = "^[a-z][a-z0-9_]{0,39}$"
-MAX_DESCRIPTION = 600
-MAX_ROLE = 60
-MAX_PLAN = 200
+MAX_COMPLEXITY = 100
 REFUSED = "outside my domains"
 
 
@@ -17,19 +15,14 @@ def plan_schema(max_tasks: int, refuses: bool) -> dict[str, Any]:
 
     Only keywords that llguidance, llama.cpp, vLLM and Ollama all enforce; acyclicity and known ids are
     beyond a grammar and left to `repair`.
-
-    Examples
-    --------
-    >>> list(plan_schema(3, False)["properties"]["subtasks"]["items"]["properties"])
-    ['id', 'description', 'role', 'complexity', 'depends_on']
     """
     id = {"type": "string", "pattern": ID_PATTERN}
     subtask = _closed(
         {
             "id": id,
-            "description": {"type": "string", "minLength": 1, "maxLength": MAX_DESCRIPTION},
-            "role": {"type": "string", "minLength": 1, "maxLength": MAX_ROLE},
-            "complexity": {"type": "integer", "minimum": 1, "maximum": 100},
+            "description": {"type": "string", "minLength": 1, "maxLength": 600},
+            "role": {"type": "string", "minLength": 1, "maxLength": 60},
+            "complexity": {"type": "integer", "minimum": 1, "maximum": MAX_COMPLEXITY},
             "depends_on": {"type": "array", "items": id, "maxItems": max_tasks - 1},
         }
     )

@@ -14,32 +14,14 @@ from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.prompts import REFUSAL
 from dyntaskmas_nb.agents.roles import Behaviours
 from dyntaskmas_nb.core.task import Task
-from dyntaskmas_nb.errors import (
-    AgentError,
-    BackendCancelled,
-    BackendError,
-    BackendTimeout,
-    BadRequest,
-    ContextOverflow,
-    EngineDead,
-    InvalidInput,
-    Overloaded,
-    Unavailable,
-)
+from dyntaskmas_nb.errors import AgentError, BackendError, BadRequest, InvalidInput, Overloaded
 from dyntaskmas_nb.llm.protocol import Caps, Request
 from dyntaskmas_nb.llm.simulated import Simulated, constant
 
 TASK = Task(id="hotel", description="Find a hotel", role="accommodation expert", complexity=2, timeout=30)
-CONTEXT = Context(
-    task_id="hotel",
-    request="trip to Oslo",
-    results={"budget": {"eur": 900}, "dates": "1-3 May"},
-    seed=4,
-    priority=2.5,
-)
-TEACHING = Caps(
-    context_window=2_048, terse=True, refuses=True, domains=("travel planning", "research reports")
-)
+RESULTS = {"budget": {"eur": 900}, "dates": "1-3 May"}
+CONTEXT = Context(task_id="hotel", request="trip to Oslo", results=RESULTS, seed=4, priority=2.5)
+TEACHING = Caps(context_window=2_048, terse=True, refuses=True, domains=("travel planning", "reports"))
 
 
 class Model(Simulated):
@@ -47,9 +29,7 @@ class Model(Simulated):
 
     def __init__(self, text: str = " Villa Bruna \n", caps: Caps | None = None, **more: Any) -> None:
         self.asked: list[Request] = []
-        super().__init__(
-            latency=constant(0), replies=lambda request: (self.asked.append(request), text)[1], **more
-        )
+        super().__init__(latency=constant(0), replies=lambda r: self.asked.append(r) or text, **more)
         self.caps = caps or self.caps
 
 
@@ -65,31 +45,19 @@ async def test_what_is_asked() -> None:
     ]
     assert (request.tag, request.cost, request.priority, request.timeout) == ("hotel", 2, 2.5, 30)
     assert (request.max_tokens, request.temperature) == (256, 0)
-    assert request.seed == seed_of(4, "hotel", 1)
+    assert request.seed == seed_of(4, "hotel", 1) == 883508231, "the same in every process"
+    assert len({seed_of(seed, id, attempt) for seed in (-1, 0) for id in "ab" for attempt in (1, 2)}) == 8
 
 
-def test_seeds_are_the_same_in_every_process() -> None:
-    assert seed_of(4, "hotel", 1) == 883508231
-    assert (
-        len({seed_of(seed, id, attempt) for seed in (-1, 0) for id in ("a", "b") for attempt in (1, 2)}) == 8
-    )
-
-
-@pytest.mark.parametrize(("virtual", "wanted"), [(True, None), (False, TIMEOUT)])
-async def test_a_real_model_always_has_a_deadline(virtual: bool, wanted: float | None) -> None:
-    model = Model(caps=Caps(context_window=9_000, virtual=virtual))
-    await LlamaAgent(model)(Task(id="a"), Context(), inline=False)
-    assert model.asked[0].timeout == wanted
-
-
-@pytest.mark.parametrize(
-    ("complexity", "window", "wanted"), [(1, 9_000, 256), (9, 9_000, 576), (1e9, 9_000, 1_024), (1, 300, 100)]
-)
-async def test_room_for_the_answer(complexity: float, window: int, wanted: int) -> None:
-    model = Model(caps=Caps(context_window=window))
-    await LlamaAgent(model)(Task(id="a", complexity=complexity), Context(), inline=False)
-    await LlamaAgent(model, max_tokens=7)(Task(id="a", complexity=complexity), Context(), inline=False)
-    assert [request.max_tokens for request in model.asked] == [wanted, 7]
+async def test_every_request_has_a_bound_and_a_real_model_a_deadline() -> None:
+    for window, virtual, terse, *wanted in (
+        (9_000, 0, 0, TIMEOUT, 1_024),
+        (300, 1, 0, None, 100),
+        (9_000, 0, 1, TIMEOUT, 256),
+    ):
+        model = Model(caps=Caps(context_window=window, virtual=bool(virtual), terse=bool(terse)))
+        await LlamaAgent(model)(Task(id="a"), Context(), inline=False)
+        assert [model.asked[0].timeout, model.asked[0].max_tokens] == wanted
 
 
 def budget_of(model: Simulated, messages: Any) -> int:
@@ -101,64 +69,39 @@ def test_the_least_relevant_goes_first_then_the_long_results_are_cut() -> None:
     items = tuple(Item(title=f"note {n}", text=f"word{n} " * 40, relevance=n / 10) for n in (2, 9, 5))
     context = Context(results={"short": "brief words", "long": "long " * 400}, relevant=items)
     whole = fitted(TASK, context, model, 10**6)
-    text = whole[1].content
-    assert (
-        text.index("short")
-        < text.index("long")
-        < text.index("word9")
-        < text.index("word5")
-        < text.index("word2")
-    )
+    places = [whole[1].content.index(part) for part in ("short", "long", "word9", "word5", "word2")]
+    assert places == sorted(places)
     fewer = fitted(TASK, context, model, budget_of(model, whole) - 1)[1].content
-    assert ("word9" in fewer, "word5" in fewer, "word2" in fewer) == (True, True, False)
-    tight = fitted(TASK, context, model, budget_of(model, fitted(TASK, Context(), model, 10**6)) + 150)[
-        1
-    ].content
+    assert ["word9" in fewer, "word5" in fewer, "word2" in fewer] == [True, True, False]
+    bare = budget_of(model, fitted(TASK, Context(), model, 10**6))
+    tight = fitted(TASK, context, model, bare + 150)[1].content
     assert "brief words" in tight
-    assert "word" not in tight.replace("words", "")
-    assert "long long" in tight
-    assert "…" in tight
+    assert "word9" not in tight
+    assert 10 < tight.count("long ") < 400
 
 
-@given(
-    st.lists(st.integers(0, 3_000), max_size=4),
-    st.lists(st.integers(0, 500), max_size=3),
-    st.integers(250, 2_000),
-    st.booleans(),
-)
+SIZES = st.lists(st.integers(0, 3_000), max_size=4)
+
+
+@given(SIZES, SIZES, st.integers(250, 2_000), st.booleans())
 def test_a_prompt_fits_whenever_its_bare_form_does(
-    results: list[int], items: list[int], budget: int, terse: bool
+    results: Any, items: Any, budget: int, terse: bool
 ) -> None:
     model = Model(caps=Caps(context_window=9_000, terse=terse))
     context = Context(
         results={f"r{n}": "ab " * size for n, size in enumerate(results)},
-        relevant=tuple(Item(title="i", text="cd " * size, relevance=size / 500) for size in items),
+        relevant=tuple(Item(title="i", text="cd " * size, relevance=size / 3_000) for size in items),
     )
     bare = fitted(TASK, Context(results=dict.fromkeys(context, "")), model, 10**6)
     messages = fitted(TASK, context, model, budget)
     assert budget_of(model, messages) <= max(budget, budget_of(model, bare))
 
 
-@pytest.mark.parametrize(
-    ("error", "retryable"),
-    [
-        (Overloaded, True),
-        (Unavailable, True),
-        (BackendTimeout, True),
-        (BadRequest, False),
-        (ContextOverflow, False),
-        (EngineDead, False),
-        (BackendCancelled, False),
-    ],
-)
+@pytest.mark.parametrize(("error", "retryable"), [(Overloaded, True), (BadRequest, False)])
 async def test_a_models_error_is_a_failure(error: type[BackendError], retryable: bool) -> None:
-    model = Model(faults={("hotel", 1): error})
     with pytest.raises(AgentError, match=error.__name__) as caught:
-        await LlamaAgent(model)(TASK, CONTEXT, inline=False)
+        await LlamaAgent(Model(faults={("hotel", 1): error}))(TASK, CONTEXT, inline=False)
     assert caught.value.retryable is retryable
-
-
-async def test_an_empty_answer_is_a_failure_worth_another_try() -> None:
     with pytest.raises(AgentError, match="simulated gave an empty answer for 'hotel'") as caught:
         await LlamaAgent(Model(" \n "))(TASK, CONTEXT, inline=False)
     assert caught.value.retryable
@@ -167,12 +110,7 @@ async def test_an_empty_answer_is_a_failure_worth_another_try() -> None:
 async def test_a_refusal_names_the_role_and_the_ways_out() -> None:
     with pytest.raises(AgentError) as caught:
         await LlamaAgent(Model(REFUSAL, TEACHING))(TASK, CONTEXT, inline=False)
-    for part in (
-        "'accommodation expert'",
-        'Kit(agents={"accommodation expert": function})',
-        "/v1",
-        "travel planning and",
-    ):
+    for part in ("travel planning and", 'Kit(agents={"accommodation expert": function})', "/v1"):
         assert part in str(caught.value)
     assert not caught.value.retryable
     said = await LlamaAgent(Model(REFUSAL))(TASK, CONTEXT, inline=False)
@@ -186,39 +124,18 @@ async def test_a_role_has_its_function_then_the_catch_all_then_the_llama() -> No
     functions = {"adder": lambda: "function", "*": lambda: "any"}
     assert await who(Behaviours(functions, Model()), "adder") == "function"
     assert await who(Behaviours(functions, Model()), "poet") == "any"
-    assert await who(Behaviours({"adder": nothing}, Model()), "poet") == "Villa Bruna"
+    assert await who(Behaviours({"adder": lambda: 1}, Model()), "poet") == "Villa Bruna"
     assert await who(Behaviours({"poet": LlamaAgent(Model("verse"))}), "poet") == "verse"
     assert Behaviours(functions).roles == ("adder", "*")
+    with pytest.raises(AgentError, match=r"role 'ader'\. Roles with a function: 'adder'\."):
+        Behaviours({"adder": lambda: 1}).agent("ader")
 
 
-def nothing() -> None:
-    """An agent."""
-
-
-def test_a_role_that_nobody_takes() -> None:
-    with pytest.raises(
-        AgentError, match=r"role 'ader'. Did you mean 'adder'\? Roles with a function: 'adder'\."
-    ) as caught:
-        Behaviours({"adder": nothing}).agent("ader")
-    assert not caught.value.retryable
-
-
-def test_whether_all_may_run_on_the_virtual_clock() -> None:
-    assert Behaviours({"a": nothing}).virtual
-    assert Behaviours({}, Model()).virtual
-    assert not Behaviours({}, Model(caps=TEACHING)).virtual
-
-
-@pytest.mark.parametrize(
-    ("agents", "said"),
-    [
-        ([nothing], "agents must be a dict"),
-        ({1: nothing}, "The role of an agent must be text, not 1."),
-        ({" ": nothing}, "The role of an agent is empty."),
-        ({"a": None}, "An agent is a function"),
-    ],
-)
-def test_agents_that_are_none(agents: Any, said: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        Behaviours(agents)
-    assert said in str(caught.value)
+def test_agents_that_are_none() -> None:
+    for agents, said in (
+        ([len], "must be a dict"),
+        ({1: len}, "must be text, not 1"),
+        ({"a": None}, "a function"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            Behaviours(agents)  # type: ignore[arg-type]
