@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 from dyntaskmas_nb.core.measures import Measures, critical_path, measure
 from dyntaskmas_nb.core.snapshot import Snapshot
 from dyntaskmas_nb.core.task import TaskId
-from dyntaskmas_nb.view.words import count, duration, number, printable
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyNumber:
-    """A name, its value as text, and one sentence that says what it means."""
-
-    name: str
-    value: str
-    meaning: str
+from dyntaskmas_nb.view.words import count, duration, number
 
 
 def measured(snapshot: Snapshot) -> Measures:
     """`core.measures.measure` of a snapshot: its slots counted, running attempts up to its present time."""
-    slots = sum(agent.slots for agent in snapshot.agents)
-    return measure(
-        snapshot.graph,
-        snapshot.entries,
-        slots or len({entry.agent for entry in snapshot.entries}),
-        snapshot.t,
-    )
+    slots = sum(agent.slots for agent in snapshot.agents) or len({entry.agent for entry in snapshot.entries})
+    return measure(snapshot.graph, snapshot.entries, slots, snapshot.t)
 
 
 def expected_path(snapshot: Snapshot) -> list[TaskId]:
@@ -40,56 +23,34 @@ def expected_path(snapshot: Snapshot) -> list[TaskId]:
     unit = snapshot.settings.seconds_per_unit
     durations = {id: task.complexity * unit for id, task in snapshot.graph.tasks.items()}
     for entry in snapshot.entries:
-        if entry.task not in durations:
-            continue
         if entry.end is None:
-            durations[entry.task] = max(durations[entry.task], snapshot.t - entry.start)
+            durations[entry.task] = max(durations.get(entry.task, 0.0), snapshot.t - entry.start)
         elif entry.outcome == "done":
             durations[entry.task] = entry.end - entry.start
     return critical_path(snapshot.graph, durations)
 
 
-ENDED = frozenset({"done", "failed", "cancelled"})
-
-
-def key_numbers(measures: Measures, *, ended: bool = True) -> list[KeyNumber]:
-    """What parallelism bought, in the order one reads it; `ended` is False while there is more to come."""
-    m, so_far = measures, "" if ended else " so far"
+def key_numbers(measures: Measures) -> list[tuple[str, str, str]]:
+    """What parallelism bought, in the order one reads it: name, value and meaning."""
+    m = measures
     return [
-        KeyNumber(name="makespan" + so_far, value=duration(m.makespan), meaning="first start to last end"),
-        KeyNumber(name="one after another", value=duration(m.serial), meaning="sum of all task times"),
-        KeyNumber(name="speed-up", value=f"{number(m.speedup)}×", meaning="one after another ÷ makespan"),
-        KeyNumber(
-            name="critical path" + so_far,
-            value=duration(m.critical_path),
-            meaning="longest chain of tasks that wait for each other; more agents cannot beat it",
-        ),
-        KeyNumber(
-            name="lower bound",
-            value=duration(m.lower_bound),
-            meaning="no schedule on these agents is faster: max(critical path, work ÷ slots)",
-        ),
-        KeyNumber(
-            name="utilisation",
-            value=f"{number(100 * m.utilisation)} %",
-            meaning="share of the agents' time that was spent on tasks",
-        ),
+        ("makespan", duration(m.makespan), "first start to last end"),
+        ("one after another", duration(m.serial), "sum of all task times"),
+        ("speed-up", f"{number(m.speedup)}×", "one after another ÷ makespan"),
+        ("critical path", duration(m.critical_path), "longest chain of tasks that wait for each other"),
+        ("lower bound", duration(m.lower_bound), "max(critical path, work ÷ slots): none can be faster"),
+        ("utilisation", f"{number(100 * m.utilisation)} %", "share of the agents' time spent on tasks"),
     ]
-
-
-def chain(ids: Iterable[TaskId], limit: int = 8) -> str:
-    """Ids joined by arrows, the middle left out when there are more than `limit`."""
-    names = [printable(id, 40) for id in ids]
-    if len(names) > limit:
-        head, tail = limit - limit // 2, limit // 2
-        names = [*names[:head], f"… {count(len(names) - limit, 'more task')} …", *names[-tail:]]
-    return " → ".join(names)
 
 
 def standing(snapshot: Snapshot) -> str:
     """Where the run stands, in a line: ``running · 4 of 7 done · 1 running · after 3.2 s``."""
     counts = snapshot.counts()
-    done = counts.pop("done", 0)
-    parts = [snapshot.status, f"{done:,} of {len(snapshot.graph):,} done"]
-    parts += [f"{amount:,} {state}" for state, amount in counts.items()]
-    return " · ".join([*parts, f"after {duration(snapshot.t)}"])
+    done = f"{counts.pop('done', 0):,} of {len(snapshot.graph):,} done"
+    others = [f"{amount:,} {state}" for state, amount in counts.items()]
+    return " · ".join([snapshot.status, done, *others, f"after {duration(snapshot.t)}"])
+
+
+def showing(shown: int, total: int, noun: str = "task") -> str:
+    """``showing 300 of 1,000 tasks``, or nothing when all are shown."""
+    return f"showing {shown:,} of {count(total, noun)}" if shown < total else ""
