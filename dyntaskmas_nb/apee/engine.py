@@ -47,13 +47,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """One attempt at a task, with the results of its predecessors in the order it declares them."""
+    """One attempt at a task, with the results of its predecessors in the order it declares them.
+
+    `access` is the agent's clearance: what it may read, and the level of what it writes.
+    """
 
     run: str
     request: str
     task: Task
     attempt: int
     agent: str
+    access: int
     priority: float
     t: float
     results: dict[TaskId, object]
@@ -253,6 +257,7 @@ class Engine:
             task=task,
             attempt=effect.attempt,
             agent=effect.agent,
+            access=self.machine.pool.agents[effect.agent].spec.access,
             priority=effect.priority,
             t=self._latest,
             results={id: records[id].result for id in given},

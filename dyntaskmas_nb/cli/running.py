@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dyntaskmas_nb.core.graph import TaskGraph
+from dyntaskmas_nb.core.settings import universal_agents
 from dyntaskmas_nb.core.snapshot import Snapshot
+from dyntaskmas_nb.dtgg.planner import check_sentence
 from dyntaskmas_nb.errors import DynTaskError, InvalidInput, RunCancelled, RunFailed, StoreError
 from dyntaskmas_nb.kit.kit import Kit
 from dyntaskmas_nb.kit.run import Run
 from dyntaskmas_nb.view.numbers import measured
 from dyntaskmas_nb.view.text import numbers_text, plan_text, progress_text, timeline_text
-from dyntaskmas_nb.view.words import paragraph, printable, result_text
+from dyntaskmas_nb.view.words import duration, paragraph, printable, result_text
 
 MAX_PLAN_BYTES = 64_000_000
 REFRESH = 0.1
@@ -22,7 +26,9 @@ REFRESH = 0.1
 
 def run(options: argparse.Namespace) -> int:
     """Plan and run what `options` ask for; return the exit status."""
-    what = read_what(options.what)
+    what = _checked(read_what(options.what))
+    if options.agents is not None:
+        universal_agents(options.agents)
     if options.html:
         _check_writable(Path(options.html))
     kit = Kit(options.model, home=options.home, policy=options.policy, clock=options.clock, seed=options.seed)
@@ -44,6 +50,11 @@ def run(options: argparse.Namespace) -> int:
     else:
         _show_end(now, result, failure, options.html)
     return 1 if failure else 0
+
+
+def _checked(what: str | dict[str, Any]) -> str | TaskGraph:
+    """The request, found good before anything is made for it."""
+    return check_sentence(what) if isinstance(what, str) else TaskGraph.from_plan(what)
 
 
 def list_runs(options: argparse.Namespace) -> int:
@@ -126,10 +137,10 @@ def report(now: Snapshot, result: Any) -> dict[str, Any]:
 
 def _follow(started: Run, *, quiet: bool) -> Any:
     """Wait for the result, showing how it goes when somebody watches."""
-    if quiet or not sys.stdout.isatty():
-        if not quiet:
-            _show_plan(started)
+    if quiet:
         return started.result()
+    if not sys.stdout.isatty():
+        return _print_along(started)
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -149,11 +160,27 @@ def _follow(started: Run, *, quiet: bool) -> Any:
                 continue
 
 
-def _show_plan(started: Run) -> None:
+def _print_along(started: Run) -> Any:
+    """A line for each attempt that ends, for a pipe or a file."""
     started.wait_for_plan()
     now = started.snapshot()
     if len(now.graph):
         print(plan_text(now.graph) + "\n", flush=True)
+    printed: set[tuple[str, int]] = set()
+    ended = False
+    while not ended:
+        with suppress(TimeoutError, DynTaskError):
+            started.result(timeout=REFRESH)
+        now = started.snapshot()
+        ended = now.status in ("done", "failed", "cancelled")
+        for entry in now.entries:
+            if entry.end is not None and (entry.task, entry.attempt) not in printed:
+                printed.add((entry.task, entry.attempt))
+                took = duration(entry.end - entry.start)
+                line = f"{duration(entry.end):>10}  {entry.outcome:<7} {entry.task}, {took} on {entry.agent}"
+                print(printable(line), flush=True)
+    print()
+    return started.result()
 
 
 def _show_end(now: Snapshot, result: Any, failure: str, html: str | None) -> None:

@@ -12,6 +12,7 @@ from dyntaskmas_nb.agents.roles import Behaviours
 from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.journal import RunInfo
 from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.apee.pool import Pool
 from dyntaskmas_nb.apee.priority import Rule, policy_of
 from dyntaskmas_nb.core.command import Pause
 from dyntaskmas_nb.core.event import (
@@ -24,7 +25,7 @@ from dyntaskmas_nb.core.event import (
     TaskDone,
 )
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.settings import AgentSpec, Settings, check_settings, universal_agents
+from dyntaskmas_nb.core.settings import ANY_ROLE, AgentSpec, Settings, check_settings, universal_agents
 from dyntaskmas_nb.core.task import TaskState
 from dyntaskmas_nb.dtgg import planner
 from dyntaskmas_nb.dtgg.planner import MAX_TASKS, check_sentence
@@ -88,7 +89,10 @@ class Kit:
         self._max_tasks = max_tasks
         self.backend = connect("simulated" if model is None and self._virtual else model)
         self.home = None if home is None else Path(home)
-        self._parts = Parts(self.backend, Behaviours(agents, self.backend), self.home)
+        behaviours = Behaviours(agents, self.backend)
+        if self._virtual and not agents:
+            _check_virtual(self.backend, behaviours, None)
+        self._parts = Parts(self.backend, behaviours, self.home)
         self._close = weakref.finalize(self, self._parts.close)
 
     # -- runs ----------------------------------------------------------------------------------------
@@ -132,8 +136,8 @@ class Kit:
         check_settings(settings)
         graph, request = _asked(what)
         if virtual:
-            self._check_virtual(graph)
-        specs = universal_agents(agents) if isinstance(agents, int) else tuple(agents or ())
+            _check_virtual(self.backend, self._parts.behaviours, graph)
+        specs = _specs(agents)
         machine = Machine(run_name(datetime.now(UTC)), chosen if chosen.name == "custom" else None)
         inputs: list[Input] = [RunStarted(0.0, request, settings, specs, planning=graph is None)]
         if graph is not None:
@@ -240,16 +244,30 @@ class Kit:
             background.spawn(_plan, engine, request, self.backend, self._max_tasks, settings.seed)
         return Run(engine, background, driver)
 
-    def _check_virtual(self, graph: TaskGraph | None) -> None:
-        if self.backend.caps.virtual:
-            return
-        roles = set() if graph is None else {task.role for task in graph.tasks.values()}
-        own = set(self._parts.behaviours.roles)
-        if graph is None or not (roles <= own or "*" in own):
-            raise InvalidInput(
-                f"The model {self.backend.name!r} takes real time and cannot run under the virtual clock. "
-                "Use Kit(model='simulated'), Python functions for all roles, or clock='real'."
-            )
+
+def _check_virtual(backend: Backend, behaviours: Behaviours, graph: TaskGraph | None) -> None:
+    """Refuse what would ask a model that takes real time under the virtual clock."""
+    if backend.caps.virtual:
+        return
+    roles = set() if graph is None else {task.role for task in graph.tasks.values()}
+    own = set(behaviours.roles)
+    if graph is None or not (roles <= own or ANY_ROLE in own):
+        raise InvalidInput(
+            f"The model {backend.name!r} takes real time and cannot run under the virtual clock. "
+            "Use Kit(model='simulated'), Python functions for all roles, or clock='real'."
+        )
+
+
+def _specs(agents: int | Sequence[AgentSpec] | None) -> tuple[AgentSpec, ...]:
+    """The agents asked for, found good; none where every role is to get its own."""
+    if isinstance(agents, int):
+        return universal_agents(agents)
+    trial = Pool()
+    for spec in agents or ():
+        if not isinstance(spec, AgentSpec):
+            raise InvalidInput(f"agents is a number or a list of AgentSpec, not {agents!r:.80}.")
+        trial.add(spec)
+    return tuple(agents or ())
 
 
 async def _plan(engine: Engine, sentence: str, backend: Backend, max_tasks: int, seed: int) -> None:
@@ -268,7 +286,8 @@ async def _adopt(engine: Engine, wiring: Wiring, *, reopened: bool) -> None:
         return
     for id, record in engine.machine.records.items():
         if record.state is TaskState.RUNNING:
-            found = await wiring.adopt(engine.machine.run, id, record.attempt)
+            access = engine.machine.pool.agents[record.agent].spec.access
+            found = await wiring.adopt(engine.machine.run, id, record.attempt, access)
             if found is not None:
                 engine.post(
                     TaskDone(engine.machine.log[-1].t, id, record.attempt, found.result, found.tokens)

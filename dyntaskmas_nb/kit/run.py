@@ -20,7 +20,14 @@ from dyntaskmas_nb.apee.history import snapshot_of
 from dyntaskmas_nb.core.codec import encode
 from dyntaskmas_nb.core.command import CancelRun, CancelTask, Command, Pause, Resume, StepOnce
 from dyntaskmas_nb.core.delta import AddDependency, AddTask, Delta, RemoveDependency, RemoveTask, ReviseTask
-from dyntaskmas_nb.core.event import CommandRejected, DeltaApplied, DeltaRejected, PlanFailed, TaskDispatched
+from dyntaskmas_nb.core.event import (
+    CommandApplied,
+    CommandRejected,
+    DeltaApplied,
+    DeltaRejected,
+    PlanFailed,
+    TaskDispatched,
+)
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.measures import Measures, measure
 from dyntaskmas_nb.core.snapshot import Snapshot
@@ -164,12 +171,13 @@ class Run:
         receipt = self._command(StepOnce(), "step")
         if not receipt:
             return receipt
-        seen = len(self._machine.log)
         self._wait(lambda: not self._machine.credits)
-        started = [e for e in self._machine.log[seen - 1 :] if isinstance(e, TaskDispatched)]
-        if not started:
-            return Receipt(what=f"nothing left to start, the run is {self.status}")
-        return Receipt(what=f"started {started[-1].task!r} on {started[-1].agent!r}", id=started[-1].task)
+        for event in reversed(self._machine.log):
+            if isinstance(event, TaskDispatched):
+                return Receipt(what=f"started {event.task!r} on {event.agent!r}", id=event.task)
+            if isinstance(event, CommandApplied):
+                break
+        return Receipt(what=f"nothing left to start, the run is {self.status}")
 
     def run_until(self, t: float) -> Receipt:
         """Under the virtual clock: let time pass until `t` seconds after the start, or the run's end."""

@@ -47,13 +47,14 @@ class Wiring:
         """
         try:
             agent = self.behaviours.agent(job.task.role)
-            items = await self._relevant(job) if isinstance(agent, LlamaAgent) else ()
+            reads = isinstance(agent, LlamaAgent)
+            results, relevant = await self._read(job) if reads else (job.results, ())
         except (StoreError, InvalidInput) as error:
             raise AgentError(str(error)) from None
         context = Context(
-            results=job.results,
+            results=results,
             request=job.request,
-            relevant=items,
+            relevant=relevant,
             task_id=job.task.id,
             run=job.run,
             attempt=job.attempt,
@@ -66,26 +67,31 @@ class Wiring:
         await self._keep(job, answer)
         return answer
 
-    async def adopt(self, run: str, task: TaskId, attempt: int) -> Answer | None:
+    async def adopt(self, run: str, task: TaskId, attempt: int, access: int) -> Answer | None:
         """The result that this attempt committed before the process ended, if it did."""
-        node = await self.store.result_of(run, task, attempt, access=0)
+        node = await self.store.result_of(run, task, attempt, access=access)
         return Answer(result=node.data) if node else None
 
-    async def _relevant(self, job: Assignment) -> tuple[Item, ...]:
+    async def _read(self, job: Assignment) -> tuple[dict[TaskId, object], tuple[Item, ...]]:
+        """What a Llama reads from the store: its predecessors' results first, then what is relevant."""
+        nodes = {result_id(job.run, before, attempt): before for before, attempt in job.producers}
         bundle = await gather_context(
             self.store,
-            predecessors=(),
+            predecessors=list(nodes),
             query=job.task.description,
-            access=0,
-            budget_tokens=self.backend.caps.context_window // 4,
+            access=job.access,
+            budget_tokens=self.backend.caps.context_window // 2,
             count_tokens=self.backend.count_tokens,
             run=job.run,
         )
-        own = {result_id(job.run, before, attempt) for before, attempt in job.producers}
-        found = [item for item in bundle.items if item.id not in own]
-        return tuple(
-            Item(title=item.title, text=item.text, relevance=item.relevance or 0.0) for item in found
-        )
+        results: dict[TaskId, object] = {}
+        relevant: list[Item] = []
+        for item in bundle.items:
+            if item.id in nodes:
+                results[nodes[item.id]] = item.text
+            else:
+                relevant.append(Item(title=item.title, text=item.text, relevance=item.relevance or 0.0))
+        return results, tuple(relevant)
 
     async def _keep(self, job: Assignment, answer: Answer) -> None:
         text = answer.result if isinstance(answer.result, str) else f"{answer.result}"
@@ -95,6 +101,7 @@ class Wiring:
             text=text[:100_000],
             data=answer.result,
             tags=extract_tags(job.task.description, role=job.task.role),
+            access=job.access,
             owner=job.agent,
             created=job.t,
             updated=job.t,

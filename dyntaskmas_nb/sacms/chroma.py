@@ -8,27 +8,27 @@ the index does not hold yet is compared exactly, so an answer never misses what 
 Wording: puts are atomic, reads see snapshots, commits are as durable as SQLite with synchronous=FULL.
 
 The event loop only waits: SQLite and embedding run in worker threads, one at a time for writing and one
-for reading; Chroma's process is spoken to by a thread of `index`.
+for reading. Writers of the same moment share one commit: whoever finds the lock free leads and commits all
+that waits; the others find themselves done when the lock comes to them. No timer, no background task.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+import anyio
+from anyio import CancelScope, CapacityLimiter, to_thread
 
-from dyntaskmas_nb.errors import DynTaskError, StoreError
+from dyntaskmas_nb.errors import StoreError
+from dyntaskmas_nb.sacms.authority import Authority, Outcome
 from dyntaskmas_nb.sacms.embed import Embedder, LexicalHashing, embed_units
-from dyntaskmas_nb.sacms.group import GroupCommit
-from dyntaskmas_nb.sacms.home import Home
-from dyntaskmas_nb.sacms.index import Index, IndexDown
-from dyntaskmas_nb.sacms.node import ContextNode, NodeId
-from dyntaskmas_nb.sacms.reader import Reader, Scored
-from dyntaskmas_nb.sacms.store import Answer, Hit, Query, check_access, check_name, check_result
-from dyntaskmas_nb.sacms.writer import Writer
+from dyntaskmas_nb.sacms.home import own, prepare
+from dyntaskmas_nb.sacms.index import Index
+from dyntaskmas_nb.sacms.node import ContextNode, NodeId, check_count, check_name, check_result
+from dyntaskmas_nb.sacms.store import Answer, Hit, check_query
 
 if TYPE_CHECKING:
     from dyntaskmas_nb.sacms.embed import Vectors
@@ -37,50 +37,55 @@ Result = TypeVar("Result")
 _ASK_AT_LEAST = 32  # versions asked of the index, so that a few outdated ones do not cost a second search
 
 
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """A batch that waits for a commit, and what became of it."""
+
+    nodes: tuple[ContextNode, ...]
+    outcome: Outcome | None = None
+
+
 class ChromaStore:
-    """`ContextStore` in a directory. Opens at once (some milliseconds of file access), Chroma only when used.
+    """`ContextStore` in a directory. Opening takes some milliseconds; the first query starts Chroma.
 
-    Parameters
-    ----------
-    path : str or Path
-        Directory of the store; made if missing. One process at a time may have it open.
-    embedder : Embedder, optional
-        `LexicalHashing()` unless given. The one that filled the store must be given again.
-
-    Raises
-    ------
-    StoreError
-        The directory cannot be written, is open elsewhere (the message names the process), is damaged, or
-        was filled by another embedder. A damaged store is never replaced by an empty one.
+    One process at a time may have it open, always with the same embedder (`LexicalHashing` unless given).
+    Raises StoreError if the directory cannot be written, is open elsewhere (the message names the process),
+    is damaged, or was filled by another embedder. A damaged store is never replaced by an empty one.
     """
 
     def __init__(self, path: str | Path, embedder: Embedder | None = None) -> None:
+        self.path = Path(path)
         self.embedder: Embedder = embedder or LexicalHashing()
-        self._home = Home(Path(path), self.embedder)
-        database, dim = self._home.database, self.embedder.dim
-        self._writer = Writer(database, self.embedder)
-        self._reader = Reader(database, dim)
-        self._feeder = Reader(database, dim)
-        self.index = Index(self._home.index, self._home.log, self._feeder)
-        self._puts = GroupCommit[Sequence[ContextNode], tuple[int, ...]](self._commit)
-        self._reading = CapacityLimiter(1)
+        self._lock = own(self.path)
+        try:
+            self._authority = Authority(prepare(self.path, self.embedder), self.embedder)
+        except BaseException:
+            self._lock.close()
+            raise
+        self.index = Index(self.path / "index", self.path / "index.log", self._authority)
+        self._waiting: list[_Ticket] = []
+        self._leading = anyio.Lock()
+        self._writing, self._reading = CapacityLimiter(1), CapacityLimiter(1)
         self._closed = False
-
-    @property
-    def path(self) -> Path:
-        """The store's directory."""
-        return self._home.path
-
-    @property
-    def commits(self) -> int:
-        """Transactions committed since the store was opened."""
-        return self._writer.commits
 
     # -- ContextStore ------------------------------------------------------------------------------
     async def put(self, nodes: Sequence[ContextNode]) -> tuple[int, ...]:
         """See `ContextStore.put`. Writers of the same moment share one commit."""
         self._check_open()
-        return await self._puts.submit(tuple(nodes))
+        ticket = _Ticket(tuple(nodes))
+        self._waiting.append(ticket)
+        try:
+            async with self._leading:
+                if ticket.outcome is None:
+                    with CancelScope(shield=True):
+                        await self._commit()
+        finally:
+            if ticket in self._waiting:  # cancelled before it was taken: it leaves no trace
+                self._waiting.remove(ticket)
+        if isinstance(ticket.outcome, tuple):
+            return ticket.outcome
+        assert ticket.outcome is not None
+        raise ticket.outcome
 
     async def get(self, id: NodeId, *, access: int) -> ContextNode | None:
         """See `ContextStore.get`."""
@@ -96,24 +101,16 @@ class ChromaStore:
         name = check_name(domain, "the domain")
         return await self._nodes("parent IS NULL AND domain = ? ORDER BY id", (name,), access)
 
-    async def query(
-        self,
-        text: str,
-        *,
-        access: int,
-        theta: float | None = None,
-        k: int = 10,
-        tags: AbstractSet[str] | None = None,
-    ) -> Answer:
+    async def query(self, text: str, *, access: int, theta: float | None = None, k: int = 10) -> Answer:
         """See `ContextStore.query`."""
-        asked = Query.checked(text, access=access, theta=theta, k=k, tags=tags, embedder=self.embedder)
-        return await self._in_thread(lambda: self._search(asked))
+        theta = check_query(text, access, theta, k, self.embedder)
+        return await self._in_thread(lambda: self._search(text, access, theta, k))
 
     async def result_of(
         self, run: str, task: str, attempt: int | None = None, *, access: int
     ) -> ContextNode | None:
         """See `ContextStore.result_of`."""
-        check_result(run, task, attempt)
+        check_result(run, task, 0 if attempt is None else attempt)
         found = await self._nodes(
             "run = ? AND task = ? AND attempt = ifnull(?, attempt) AND result ORDER BY attempt DESC LIMIT 1",
             (run, task, attempt),
@@ -133,69 +130,61 @@ class ChromaStore:
 
     def close(self) -> None:
         """Close from outside the event loop: waits for reads and writes under way."""
-        if self._closed:
-            return
-        self._closed = True
-        self.index.close()
-        self._writer.close()
-        self._reader.close()
-        self._feeder.close()
-        self._home.close()
+        if not self._closed:
+            self._closed = True
+            self.index.close()
+            self._authority.close()
+            self._lock.close()
 
-    # -- inside, in worker threads -----------------------------------------------------------------
-    def _commit(self, batches: Sequence[Sequence[ContextNode]]) -> Sequence[tuple[int, ...] | DynTaskError]:
-        outcomes, stale = self._writer.commit(batches)
-        if any(isinstance(outcome, tuple) for outcome in outcomes):
-            self.index.note(stale)
-        return outcomes
+    # -- inside ------------------------------------------------------------------------------------
+    async def _commit(self) -> None:
+        taken, self._waiting = self._waiting, []
+        batches = [ticket.nodes for ticket in taken]
+        try:
+            outcomes, last, stale = await to_thread.run_sync(
+                self._authority.commit, batches, limiter=self._writing
+            )
+            self.index.note(last, stale)
+        except Exception as error:  # noqa: BLE001 (the border: it becomes each writer's outcome)
+            outcomes = [error] * len(taken)
+        for ticket, outcome in zip(taken, outcomes, strict=True):
+            ticket.outcome = outcome
 
-    def _search(self, asked: Query) -> Answer:
-        unit = embed_units(self.embedder, [asked.text])[0]
+    def _search(self, text: str, access: int, theta: float, k: int) -> Answer:
+        unit = embed_units(self.embedder, [text])[0]
         if not unit.any():
-            return Answer(hits=(), theta=asked.theta)
+            return Answer(hits=(), theta=theta)
         self.index.start()
-        asking = max(_ASK_AT_LEAST, 2 * asked.k)
+        asking = max(_ASK_AT_LEAST, 2 * k)
         while True:
             indexed = self.index.indexed  # read before the search: what it claims, the search can find
-            try:
-                found = self.index.search(unit.astype("<f4").tobytes(), access=asked.access, n=asking)
-            except IndexDown as down:
-                return self._exact(asked, unit, degraded=down.lost)
+            found = self.index.search(unit.astype("<f4").tobytes(), access=access, n=asking)
+            if found is None:
+                return Answer(hits=self._hits(unit, theta, k, access), theta=theta, degraded=True)
             # A level may hold more that is relevant only if it gave all we asked for, all of it relevant.
-            more = any(len(ids) == asking and 1 - far[-1] > asked.theta for ids, far in found)
-            proposed = [id for ids, _ in found for id in ids if id <= indexed]
-            with self._reader.snapshot():
-                scored = self._reader.score(unit, access=asked.access, among=proposed)
-                scored += self._reader.score(unit, access=asked.access, after=indexed)
-                hits = self._hits(asked, scored)
-            if len(hits) == asked.k or not more:
-                return Answer(hits=hits, theta=asked.theta, via="index")
+            more = any(len(ids) == asking and 1 - far[-1] > theta for ids, far in found)
+            proposed = [id for ids, _ in found for id in ids]
+            hits = self._hits(unit, theta, k, access, after=indexed, among=proposed)
+            if len(hits) == k or not more:
+                return Answer(hits=hits, theta=theta)
             asking *= 4
 
-    def _exact(self, asked: Query, unit: Vectors, *, degraded: bool) -> Answer:
-        with self._reader.snapshot():
-            scored = self._reader.score(unit, access=asked.access)
-            hits = self._hits(asked, scored)
-        return Answer(hits=hits, theta=asked.theta, degraded=degraded)
-
-    def _hits(self, asked: Query, scored: list[Scored]) -> tuple[Hit, ...]:
-        """Fetch nodes by falling relevance until there are k."""
-        ranked = sorted((-s.relevance, s.seq) for s in scored if s.relevance > asked.theta)
-        hits: list[Hit] = []
-        for minus, seq in ranked:
-            node = self._reader.node_at(seq, access=asked.access, tags=asked.tags)
-            if node is not None:
-                hits.append(Hit(node=node, relevance=-minus))
-                if len(hits) == asked.k:
-                    break
-        return tuple(hits)
+    def _hits(
+        self, unit: Vectors, theta: float, k: int, access: int, *, after: int = 0, among: Sequence[int] = ()
+    ) -> tuple[Hit, ...]:
+        """Return the k most relevant of the versions `among` and all > `after`, older first where equal."""
+        with self._authority.snapshot():
+            scores = self._authority.scores(unit, access=access, after=after, among=among)
+            ranked = sorted((-score, seq) for score, seq in scores if score > theta)[:k]
+            nodes = [self._authority.nodes("seq = ?", (seq,), access=access)[0] for _, seq in ranked]
+        return tuple(Hit(node=node, relevance=-minus) for node, (minus, _) in zip(nodes, ranked, strict=True))
 
     async def _nodes(self, where: str, values: Sequence[object], access: int) -> tuple[ContextNode, ...]:
-        level = check_access(access)
+        level = check_count(access, "access")
 
         def read() -> tuple[ContextNode, ...]:
-            with self._reader.snapshot():
-                return self._reader.nodes(where, values, access=level)
+            with self._authority.snapshot():
+                return tuple(self._authority.nodes(where, values, access=level))
 
         return await self._in_thread(read)
 

@@ -1,4 +1,4 @@
-"""The context store's interface, and what a query is and gives (paper §III-C, Eqs. 13–15).
+"""The context store's interface, and the laws that every store keeps (paper §III-C, Eqs. 6–8, 13–15).
 
 | Paper | Here |
 |---|---|
@@ -8,24 +8,27 @@
 
 The access test is part of every read, inside the store: a hidden node is never fetched, and hidden and
 missing look alike. `put` is the engine's side and is trusted: it takes no level. Times come with the nodes.
+
+The laws of the forest, checked by `check_batch` on a whole batch before it is written:
+
+1. A parent is in the store, or earlier in the batch, and a node keeps its place: so there is no cycle.
+2. A node lies in its parent's domain.
+3. A node's level is at least its parent's. # Paper silent: we chose this because a readable child under
+   a hidden parent would give away that the parent exists, in every walk of the tree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import NamedTuple, Protocol
 
 from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.sacms.embed import Embedder
-from dyntaskmas_nb.sacms.node import MAX_NAME, ContextNode, NodeId, check_count, check_tags, check_text
+from dyntaskmas_nb.sacms.node import ContextNode, NodeId, check_count, check_text
 
-if TYPE_CHECKING:
-    from dyntaskmas_nb.sacms.embed import Vectors
-
-Via = Literal["exact", "index"]
-MAX_K = 10_000
+MAX_K = 10_000  # hits of one query
+MAX_BATCH = 10_000  # nodes of one `put`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +43,12 @@ class Hit:
 class Answer:
     """What a query found: hits by falling relevance, older first where equal; iterates over them.
 
-    `via` says how it was found: through the index, or by comparing with every vector (both give the
-    same hits up to the index's recall). `degraded`: it had to be the latter because the index is broken,
-    missing or being rebuilt. `theta` is the threshold that was applied.
+    `degraded`: found by comparing with every vector, because the index is starting, broken or being rebuilt;
+    the hits are the same. `theta` is the threshold that was applied.
     """
 
     hits: tuple[Hit, ...]
     theta: float
-    via: Via = "exact"
     degraded: bool = False
 
     def __iter__(self) -> Iterator[Hit]:
@@ -55,47 +56,6 @@ class Answer:
 
     def __len__(self) -> int:
         return len(self.hits)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """A checked query; make it with `check_query`."""
-
-    text: str
-    access: int
-    theta: float
-    k: int
-    tags: frozenset[str]
-
-    @classmethod
-    def checked(
-        cls,
-        text: str,
-        *,
-        access: int,
-        theta: float | None,
-        k: int,
-        tags: AbstractSet[str] | None,
-        embedder: Embedder,
-    ) -> Self:
-        """Return the query with its defaults filled in.
-
-        Raises
-        ------
-        InvalidInput
-            Bad text, a bool or negative level, θ outside [0, 1] or NaN, k < 1, an empty tag.
-        """
-        if theta is None:
-            theta = embedder.theta
-        if isinstance(theta, bool) or not isinstance(theta, (int, float)) or not 0 <= theta <= 1:
-            raise InvalidInput(f"θ is {theta!r:.40}; it must lie between 0 and 1.")
-        return cls(
-            text=check_text(text, "the query"),
-            access=check_access(access),
-            theta=float(theta),
-            k=check_count(k, "k", least=1, most=MAX_K),
-            tags=frozenset() if tags is None else check_tags(tags, "the query"),
-        )
 
 
 class ContextStore(Protocol):
@@ -111,12 +71,8 @@ class ContextStore(Protocol):
         When it returns, the nodes are durable (as far as the store is at all) and every later read sees
         them. If it is cancelled, the nodes may or may not have been written: all or none all the same.
 
-        Raises
-        ------
-        InvalidInput
-            A node is not acceptable or the forest's laws would be broken; nothing was written.
-        StoreError
-            The store is closed or could not write; nothing was written.
+        Raises InvalidInput if a node is not acceptable or a law of the forest would be broken, StoreError if
+        the store is closed or could not write; nothing was written then.
         """
 
     async def get(self, id: NodeId, *, access: int) -> ContextNode | None:
@@ -128,29 +84,10 @@ class ContextStore(Protocol):
     async def roots(self, domain: str, *, access: int) -> tuple[ContextNode, ...]:
         """Return the first level of a domain's tree (Eq. 7) that level `access` may read, by id."""
 
-    async def query(
-        self,
-        text: str,
-        *,
-        access: int,
-        theta: float | None = None,
-        k: int = 10,
-        tags: AbstractSet[str] | None = None,
-    ) -> Answer:
-        """Return the k nodes most relevant to `text` among those level `access` may read (Eqs. 13–15).
+    async def query(self, text: str, *, access: int, theta: float | None = None, k: int = 10) -> Answer:
+        """Return the `k` nodes most relevant to `text` among those level `access` may read (Eqs. 13–15).
 
-        Parameters
-        ----------
-        text : str
-            The query.
-        access : int
-            Level of who asks; nodes above it are never fetched.
-        theta : float, optional
-            Relevance must exceed it (strictly); the embedder's own default unless given.
-        k : int
-            Most hits.
-        tags : set of str, optional
-            Only nodes that carry at least one of these tags.
+        Relevance must exceed `theta`, in [0, 1], strictly; it is the embedder's own unless given.
         """
 
     async def result_of(
@@ -162,31 +99,57 @@ class ContextStore(Protocol):
         """Free everything; later calls raise `StoreError`. Closing twice is allowed."""
 
 
-def check_access(access: object) -> int:
-    """Return `access` if it is a level; raises InvalidInput."""
-    return check_count(access, "access", least=0)
+def check_query(text: object, access: object, theta: float | None, k: object, embedder: Embedder) -> float:
+    """Return the threshold θ of a query.
 
-
-def check_name(name: object, where: str) -> str:
-    """Return `name` if it can name anything in a store; raises InvalidInput."""
-    return check_text(name, where, limit=MAX_NAME, empty=False)
-
-
-def check_result(run: object, task: object, attempt: object) -> None:
-    """Raise InvalidInput unless the three can name a result."""
-    check_name(run, "the run")
-    check_name(task, "the task")
-    if attempt is not None:
-        check_count(attempt, "the attempt", least=0)
-
-
-def relevances(units: Vectors, query: Vectors) -> list[float]:
-    """Return the cosine (Eq. 14) of each unit row of `units`, shape (n, dim), with the unit vector `query`.
-
-    Rounded to six places, so that the same node gets the same relevance however many rows are compared
-    at once.
+    Raises InvalidInput for bad text, a bool or negative level, θ outside [0, 1] or NaN, k < 1.
     """
-    import numpy as np
+    check_text(text, "the query")
+    check_count(access, "access")
+    check_count(k, "k", least=1, most=MAX_K)
+    theta = embedder.theta if theta is None else theta
+    if isinstance(theta, bool) or not isinstance(theta, int | float) or not 0 <= theta <= 1:
+        raise InvalidInput(f"θ is {theta!r:.40}; it must lie between 0 and 1.")
+    return float(theta)
 
-    cosines = np.clip(units.astype(np.float64) @ query.astype(np.float64), -1.0, 1.0)
-    return [float(value) for value in cosines.round(6)]
+
+class Place(NamedTuple):
+    """Where a stored node stands in the forest."""
+
+    domain: str
+    parent: NodeId | None
+    access: int
+
+
+def check_batch(nodes: Sequence[ContextNode], place: Callable[[NodeId], Place | None]) -> None:
+    """Check that `nodes` obey the laws of the forest, where `place` tells how a stored node stands.
+
+    Raises InvalidInput if they do not, if an id comes twice, or if there are more than `MAX_BATCH` nodes.
+    """
+    if len(nodes) > MAX_BATCH:
+        raise InvalidInput(f"one put takes at most {MAX_BATCH} nodes; this one has {len(nodes)}. Split it.")
+    earlier: dict[NodeId, Place] = {}
+    for node in nodes:
+        name = f"node {node.id!r:.80}"
+        if node.id in earlier:
+            raise InvalidInput(f"{name} comes twice in one put. Keep one of them.")
+        here, stored = Place(node.domain, node.parent, node.access), place(node.id)
+        if stored not in {None, here}:
+            raise InvalidInput(
+                f"{name} is stored with another (domain, parent, level) than {tuple(here)!r:.200}. "
+                "put replaces what a node says, not where it stands; give its own."
+            )
+        if stored is None and node.parent is not None:
+            _check_parent(node, earlier.get(node.parent) or place(node.parent))
+        earlier[node.id] = here
+
+
+def _check_parent(node: ContextNode, above: Place | None) -> None:
+    name = f"node {node.id!r:.80}"
+    if above is None:
+        raise InvalidInput(f"{name} has the parent {node.parent!r:.80}, which does not exist. Put it first.")
+    if node.domain != above.domain or node.access < above.access:
+        raise InvalidInput(
+            f"{name} is in domain {node.domain!r:.80} on level {node.access}, its parent in "
+            f"{above.domain!r:.80} on {above.access}. Stay in its domain and at least on its level."
+        )

@@ -1,9 +1,6 @@
-"""Semantic tags: a first extractor (Eq. 9, the T of SA: D → (T, E, R)) and tag relevance (Eq. 12).
+"""Words and semantic tags of a text: T of SA(d) = (T, E, R) (paper §III-C, Eq. 9).
 
-| Paper | Here |
-|---|---|
-| SA(d) = (T, E, R), Eq. 9 | `extract_tags` gives T; entities E and relations R come with the analyser |
-| relevance of tags, Eq. 12 | `tag_relevance` |
+Entities E and relations R come with the semantic analyser.
 """
 
 from __future__ import annotations
@@ -11,8 +8,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
 
 # One CJK, kana or hangul character is a word of its own: those scripts do not put spaces between words.
 _WORD = re.compile(r"[぀-ヿ㐀-鿿가-힯]|[^\W_぀-ヿ㐀-鿿가-힯]+(?:'[a-z]+)?")
@@ -43,22 +38,11 @@ def content_words(text: str) -> list[str]:
 
 
 def extract_tags(text: str, *, domain: str = "", role: str = "", limit: int = 12) -> frozenset[str]:
-    """Return semantic tags for `text`: its commonest content words, and what the caller knows (Eq. 9).
+    """Return the `limit` commonest content words of `text`, and `domain` and `role` unless empty (Eq. 9).
 
     # Paper silent: we chose frequency, then first occurrence, because it needs no model and is
     # the same everywhere. Words of one character and bare numbers make no tag.
 
-    Parameters
-    ----------
-    text : str
-        Any text.
-    domain, role : str
-        Tags the caller adds, unless empty; they do not count towards `limit`.
-    limit : int
-        Most tags taken from the text.
-
-    Examples
-    --------
     >>> sorted(extract_tags("The hotel in Kyoto costs 90 dollars; the hotel is quiet.", role="Hotel Agent"))
     ['costs', 'dollars', 'hotel', 'hotel agent', 'kyoto', 'quiet']
     """
@@ -67,24 +51,3 @@ def extract_tags(text: str, *, domain: str = "", role: str = "", limit: int = 12
     )
     known = {name.strip().casefold() for name in (domain, role)} - {""}
     return frozenset({word for word, _ in counts.most_common(limit)} | known)
-
-
-def tag_relevance(left: AbstractSet[str] | Iterable[str], right: AbstractSet[str] | Iterable[str]) -> float:
-    """Return the Jaccard similarity |L ∩ R| / |L ∪ R| of two tag sets (Eq. 12), in [0, 1].
-
-    Two empty sets have nothing in common: 0.
-
-    References
-    ----------
-    arXiv:2503.07675, Eq. 12.
-
-    Examples
-    --------
-    >>> tag_relevance({"hotel", "kyoto"}, {"kyoto", "flight"})
-    0.3333333333333333
-    >>> tag_relevance(set(), set())
-    0.0
-    """
-    a, b = frozenset(left), frozenset(right)
-    union = len(a | b)
-    return len(a & b) / union if union else 0.0

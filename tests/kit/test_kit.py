@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dyntaskmas_nb import Kit, TaskGraph
+from dyntaskmas_nb import AgentSpec, Kit, TaskGraph
 from dyntaskmas_nb.errors import InvalidInput, OutsideDomain, RunCancelled, RunFailed, StoreError
 from dyntaskmas_nb.llm.simulated import Simulated
 
@@ -259,6 +259,8 @@ def test_a_refused_sentence_raises_what_the_planner_said():
         (lambda kit: kit.start({"subtasks": [{"id": "a", "depends_on": ["a"]}]}), "cycle"),
         (lambda kit: kit.start({"subtasks": [{"id": "a", "depends_on": ["b"]}]}), "'b'"),
         (lambda kit: kit.start(CALCULATION, agents=0), "agents"),
+        (lambda kit: kit.start(CALCULATION, agents=["adder"]), "AgentSpec"),
+        (lambda kit: kit.start(CALCULATION, agents=[AgentSpec(id="a"), AgentSpec(id="a")]), "'a'"),
         (lambda kit: kit.start(CALCULATION, policy="best"), "upward_rank"),
         (lambda kit: kit.start(CALCULATION, clock="moon"), "virtual"),
         (lambda kit: kit.start(CALCULATION, clock="virtual"), "real time"),

@@ -34,15 +34,22 @@ def result() -> Make:
     return node
 
 
+def without_index(path: Path) -> ChromaStore:
+    """A store whose index stays off: it answers exactly. Tests of the index have stores of their own."""
+    store = ChromaStore(path)
+    store.index.start = lambda: None
+    return store
+
+
 @pytest.fixture
 async def chroma(tmp_path: Path) -> AsyncIterator[ChromaStore]:
-    store = ChromaStore(tmp_path / "store")
+    store = without_index(tmp_path / "store")
     yield store
     await store.aclose()
 
 
 @pytest.fixture(params=["memory", "chroma"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MemoryStore | ChromaStore]:
-    made = MemoryStore() if request.param == "memory" else ChromaStore(tmp_path / "store")
+    made = MemoryStore() if request.param == "memory" else without_index(tmp_path / "store")
     yield made
     await made.aclose()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dyntaskmas_nb.errors import InvalidInput
-from dyntaskmas_nb.sacms.context import MARK, fair_shares, gather_context, shorten
+from dyntaskmas_nb.sacms.context import MARK, gather_context, shorten
 from dyntaskmas_nb.sacms.memory import MemoryStore
 
 
@@ -39,25 +39,21 @@ async def store(make, result):
 
 async def test_predecessors_first_in_the_order_given_then_relevant(store):
     bundle = await gather(store, [("r1", "hotel"), ("r1", "flights")], "hotel in Kyoto")
-    assert [(item.title, item.why) for item in bundle.items][:2] == [
-        ("hotel", "predecessor"),
-        ("flights", "predecessor"),
-    ]
+    assert [(item.title, item.relevance) for item in bundle.items][:2] == [("hotel", None), ("flights", None)]
     assert bundle.items[0].text.endswith("80 dollars")  # the latest attempt
     rest = bundle.items[2:]
-    assert all(item.why == "relevant" for item in rest)
     assert [item.relevance for item in rest] == sorted((i.relevance for i in rest), reverse=True)
     assert "fact" in {item.id for item in rest}
     assert "far" not in {item.id for item in bundle.items}
     assert len({item.id for item in bundle.items}) == len(bundle.items)
-    assert bundle.tokens == sum(item.tokens for item in bundle.items) <= bundle.budget_tokens
+    assert bundle.tokens == sum(item.tokens for item in bundle.items) <= 100
     assert bundle == await gather(store, [("r1", "hotel"), ("r1", "flights")], "hotel in Kyoto")
 
 
 async def test_nothing_above_the_level_shows(store):
     bundle = await gather(store, [("r1", "secret")], "hotel discount code")
     assert "SESAME" not in repr(bundle)
-    assert bundle.left_out[0].title == "secret"
+    assert bundle.left_out[0][0] == "secret"
     assert "SESAME" in repr(await gather(store, [("r1", "secret")], "hotel discount code", access=2))
 
 
@@ -76,11 +72,11 @@ async def test_this_run_is_found_behind_many_others(store, result):
 
 async def test_missing_predecessors_are_named(store):
     bundle = await gather(store, ["nothing", ("r1", "unknown")])
-    assert [left.title for left in bundle.left_out] == ["nothing", "unknown"]
+    assert [title for title, _ in bundle.left_out] == ["nothing", "unknown"]
     assert bundle.items == ()
 
 
-async def test_long_predecessors_share_fairly_and_show_it(store, result):
+async def test_long_predecessors_share_and_show_it(store, result):
     await store.put(
         [
             result("long", "word " * 500),
@@ -88,16 +84,15 @@ async def test_long_predecessors_share_fairly_and_show_it(store, result):
             result("short", "just four words here"),
         ]
     )
-    bundle = await gather(store, [("r1", "long"), ("r1", "short"), ("r1", "longer")], budget_tokens=64)
-    assert [item.tokens for item in bundle.items] == [30, 4, 30]
-    assert [item.shortened for item in bundle.items] == [True, False, True]
-    assert bundle.items[0].text.endswith(MARK)
+    bundle = await gather(store, [("r1", "short"), ("r1", "long"), ("r1", "longer")], budget_tokens=64)
+    assert [item.tokens for item in bundle.items] == [4, 30, 30]
+    assert [item.text.endswith(MARK) for item in bundle.items] == [False, True, True]
 
 
 async def test_what_does_not_fit_is_left_out_and_what_still_fits_is_taken(store, make):
     await store.put([make("big", "hotel Kyoto " * 60), make("small", "hotel Kyoto cheap")])
     bundle = await gather(store, (), "hotel Kyoto", budget_tokens=10, theta=0.2)
-    assert "big" in {left.title for left in bundle.left_out}
+    assert "big" in {title for title, _ in bundle.left_out}
     assert "small" in {item.title for item in bundle.items}
 
 
@@ -105,7 +100,7 @@ async def test_the_same_text_is_given_once(store, make):
     await store.put([make("x", "Onsen opens at nine"), make("y", "Onsen opens at nine")])
     bundle = await gather(store, ["x", "x"], "onsen opens")
     assert [item.id for item in bundle.items] == ["x"]
-    assert [left.title for left in bundle.left_out] == ["y"]
+    assert [title for title, _ in bundle.left_out] == ["y"]
 
 
 @pytest.mark.parametrize(
@@ -116,20 +111,11 @@ async def test_bad_input(store, bad):
         await gather(store, (), "hotel", **bad)
 
 
-@given(st.lists(st.integers(0, 50), max_size=8), st.integers(0, 120))
-def test_shares_are_fair(needs, budget):
-    shares = fair_shares(needs, budget)
-    assert sum(shares) <= budget
-    assert all(share <= need for share, need in zip(shares, needs, strict=True))
-    assert sum(shares) == sum(needs) or sum(shares) >= budget - max(len(needs) - 1, 0)
-    cut = [share for share, need in zip(shares, needs, strict=True) if share < need]
-    assert not cut or max(cut) - min(cut) <= 1
-    assert not cut or max(shares) <= max(cut) + 1
-
-
 @given(st.text(max_size=200), st.integers(0, 60))
 def test_shortened_text_fits_or_is_none(text, budget):
     short = shorten(text, budget, len)
-    assert short is None or (
-        len(short) <= budget and short.endswith(MARK) and text.startswith(short.removesuffix(MARK))
+    assert short in {None, text} or (
+        len(short) <= budget < len(text)
+        and short.endswith(MARK)
+        and text.startswith(short.removesuffix(MARK))
     )

@@ -1,4 +1,4 @@
-"""What every context store promises, held against each of them (a real Chroma process included)."""
+"""What every context store promises, held against each of them; `test_chroma` adds the index."""
 
 from __future__ import annotations
 
@@ -7,24 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from dyntaskmas_nb.errors import CycleError, InvalidInput, StoreError
-from dyntaskmas_nb.sacms.chroma import ChromaStore
+from dyntaskmas_nb.errors import InvalidInput, StoreError
 from dyntaskmas_nb.sacms.node import MAX_TEXT
 
 SECRET = 3
-
-
-async def through_index(store):
-    """Make the next query of a Chroma store go through Chroma."""
-    if isinstance(store, ChromaStore):
-        assert await store.settled()
 
 
 class TestForest:
     async def test_gives_back_what_was_put(self, store, make, result):
         node = replace(
             result(
-                "flights", "two seats to Osaka", data={"price": 620.5, "legs": ["LYS", "KIX"], "n": 2**70}
+                "flights", "two seats to Osaka", data={"price": 620.5, "legs": ["LYS", "KIX"], "n": 2**63}
             ),
             tags=frozenset({"flight", "naïve Ω"}),
             access=2,
@@ -41,17 +34,11 @@ class TestForest:
         assert await store.get("a", access=0) == make("a", "two", version=2, created=1, updated=9)
 
     async def test_children_and_roots(self, store, make):
-        await store.put([make("c", parent="a"), make("b", parent="a"), make("a"), make("z", domain="other")])
+        await store.put([make("a"), make("c", parent="a"), make("b", parent="a"), make("z", domain="other")])
         assert [n.id for n in await store.children("a", access=0)] == ["b", "c"]
         assert [n.id for n in await store.roots("travel", access=0)] == ["a"]
         assert [n.id for n in await store.roots("other", access=0)] == ["z"]
         assert await store.children("nobody", access=0) == ()
-
-    async def test_a_node_moves_under_another_parent(self, store, make):
-        await store.put([make("a"), make("b"), make("c", parent="a")])
-        await store.put([make("c", parent="b")])
-        assert await store.children("a", access=0) == ()
-        assert [n.id for n in await store.children("b", access=0)] == ["c"]
 
     async def test_what_is_put_or_got_can_be_changed_without_changing_the_store(self, store, make):
         data = {"list": [1]}
@@ -88,36 +75,27 @@ class TestQuery:
         await store.put(
             [make("1", "a quiet hotel in Kyoto"), make("2", "the hotel bar"), make("3", "robot arm torque")]
         )
-        await through_index(store)
         answer = await store.query("quiet hotel in Kyoto", access=0)
         assert [hit.node.id for hit in answer] == ["1", "2"]
         assert answer.hits[0].relevance == pytest.approx(1.0)
         assert answer.hits[0].relevance > answer.hits[1].relevance > answer.theta == store.embedder.theta
 
-    async def test_theta_k_and_tags(self, store, make):
-        await store.put(
-            [make(str(i), "hotel " * (i + 1), tags={"even"} if i % 2 == 0 else {"odd"}) for i in range(9)]
-        )
-        await through_index(store)
+    async def test_theta_and_k(self, store, make):
+        await store.put([make(str(i), "hotel " * (i + 1)) for i in range(9)])
         assert len(await store.query("hotel", access=0)) == 9
         assert len(await store.query("hotel", access=0, k=4)) == 4
         assert len(await store.query("hotel", access=0, theta=1.0)) == 0
-        even = await store.query("hotel", access=0, tags={"even", "unused"}, k=3)
-        assert len(even) == 3
-        assert all("even" in hit.node.tags for hit in even)
 
     async def test_equal_relevance_comes_in_the_order_of_writing(self, store, make):
         await store.put([make(name, "hotel") for name in "dbca"])
-        await through_index(store)
         assert [hit.node.id for hit in await store.query("hotel", access=0)] == list("dbca")
 
     async def test_what_was_put_is_found_at_once_and_replaced_text_never_again(self, store, make):
-        await through_index(store)
-        for number in range(30):
+        for number in range(10):
             await store.put([make("a", f"edition{number} of the guide")])
             found = await store.query(f"edition{number}", access=0, k=1)
             assert [hit.node.version for hit in found] == [number + 1]
-        assert all("edition29" in hit.node.text for hit in await store.query("edition3", access=0))
+        assert all("edition9" in hit.node.text for hit in await store.query("edition3", access=0))
 
     @pytest.mark.parametrize("text", ["", "   ", "?!…"])
     async def test_nothing_to_compare_finds_nothing(self, store, make, text):
@@ -125,7 +103,6 @@ class TestQuery:
         assert len(await store.query(text, access=0, theta=0)) == 0
 
     async def test_an_empty_store_answers(self, store):
-        await through_index(store)
         assert len(await store.query("hotel", access=5)) == 0
 
     @pytest.mark.parametrize(
@@ -140,8 +117,6 @@ class TestQuery:
             {"theta": True},
             {"k": 0},
             {"k": True},
-            {"tags": {""}},
-            {"tags": "hotel"},
             {"text": "a\x00b"},
             {"text": "\ud800"},
             {"text": "x" * (MAX_TEXT + 1)},
@@ -155,7 +130,7 @@ class TestQuery:
 
 
 DEEP: list = []
-for _ in range(200):
+for _ in range(300):
     DEEP = [DEEP]
 
 REFUSED = {
@@ -170,19 +145,18 @@ REFUSED = {
     "surrogate": {"text": "a\udc80"},
     "oversize": {"text": "x" * (MAX_TEXT + 1)},
     "not text": {"text": b"bytes"},
-    "NUL in data": {"data": {"k": ["\x00"]}},
     "surrogate in a key": {"data": {"\ud800": 1}},
     "key not text": {"data": {1: 2}},
     "not JSON": {"data": {1, 2}},
     "NaN": {"data": [math.nan]},
     "infinite": {"data": {"x": math.inf}},
     "deep": {"data": DEEP},
-    "huge integer": {"data": 1 << 20_000},
+    "huge integer": {"data": 1 << 64},
+    "bytes": {"data": [b"x"]},
     "oversize data": {"data": "x" * 4_000_001},
     "empty tag": {"tags": frozenset({" "})},
     "tags are a string": {"tags": "hotel"},
     "empty domain": {"domain": ""},
-    "time": {"created": math.nan},
 }
 
 
@@ -206,35 +180,28 @@ class TestRefusals:
         with pytest.raises(InvalidInput):
             await store.children(id, access=0)
 
-    async def test_cycles(self, store, make):
-        with pytest.raises(CycleError) as caught:
+    async def test_no_cycle_can_be_put(self, store, make):
+        with pytest.raises(InvalidInput, match="does not exist"):
             await store.put([make("a", parent="b"), make("b", parent="a")])
-        assert set(caught.value.cycle) == {"a", "b"}
-        await store.put([make("a"), make("b", parent="a"), make("c", parent="b")])
-        with pytest.raises(CycleError):
-            await store.put([make("a", parent="c")])
+        await store.put([make("a"), make("b", parent="a")])
+        with pytest.raises(InvalidInput, match="where it stands"):
+            await store.put([make("a", parent="b")])
         assert (await store.get("a", access=0)).parent is None
 
     async def test_twice_in_one_batch(self, store, make):
         with pytest.raises(InvalidInput, match="twice"):
             await store.put([make("a"), make("a")])
 
-    async def test_a_level_never_falls(self, store, make):
-        await store.put([make("a", access=2)])
-        with pytest.raises(InvalidInput, match="level"):
-            await store.put([make("a", access=1)])
-        await store.put([make("a", access=3)])
-        assert await store.get("a", access=2) is None
+    @pytest.mark.parametrize("change", [{"access": 1}, {"access": 3}, {"domain": "other"}, {"parent": "b"}])
+    async def test_a_node_keeps_its_place(self, store, make, change):
+        await store.put([make("a", access=2), make("b", access=2)])
+        with pytest.raises(InvalidInput, match="where it stands"):
+            await store.put([make("a", **({"access": 2} | change))])
+        assert await store.get("a", access=1) is None
+        assert (await store.get("a", access=2)).version == 1
 
-    async def test_children_rise_with_their_parent(self, store, make):
-        await store.put([make("a"), make("b", parent="a")])
-        with pytest.raises(InvalidInput, match="children"):
-            await store.put([make("a", access=1)])
-        await store.put([make("a", access=1), make("b", parent="a", access=1)])
-        assert await store.get("b", access=0) is None
-
-    async def test_one_result_an_attempt(self, store, result):
+    async def test_a_result_lives_under_its_own_id(self, store, result):
         await store.put([result("plan", "one")])
-        with pytest.raises(InvalidInput, match="has a result"):
+        with pytest.raises(InvalidInput, match="result_id"):
             await store.put([replace(result("plan", "two"), id="other")])
         assert (await store.result_of("r1", "plan", access=0)).text == "one"

@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import pytest
-import trio
-import trio.testing
 
+from dyntaskmas_nb.sacms.embed import LexicalHashing
 from dyntaskmas_nb.sacms.memory import MemoryStore
 
 
-@pytest.mark.parametrize("writers", [1, 50])
-def test_takes_no_virtual_time_and_is_deterministic(make, writers):
-    async def session():
-        store = MemoryStore()
-        async with trio.open_nursery() as nursery:
-            for number in range(writers):
-                nursery.start_soon(store.put, [make(f"n{number}", f"hotel {number}")])
-        await trio.sleep(3600)
-        answer = await store.query("hotel 7", access=0, k=5)
-        await store.aclose()
-        return trio.current_time(), {hit.node.id: hit.relevance for hit in answer}
-
-    runs = [trio.run(session, clock=trio.testing.MockClock(autojump_threshold=0)) for _ in range(2)]
-    assert {time for time, _ in runs} == {3600.0}
-    if writers == 1:
-        assert runs[0] == runs[1]
+def run(call):
+    """Drive a coroutine by hand: it must end at its first step, yielding to no event loop."""
+    with pytest.raises(StopIteration) as ended:
+        call.send(None)
+    return ended.value.value
 
 
-async def test_no_method_waits(make):
-    """Driven by hand, every coroutine ends at its first step: nothing yields to an event loop."""
+def test_no_method_waits(make):
     store = MemoryStore()
+    assert run(store.put([make("a", "hotel")])) == (1,)
+    assert run(store.get("a", access=0)).text == "hotel"
+    assert len(run(store.query("hotel", access=0))) == 1
     for call in (
-        store.put([make("a", "hotel")]),
-        store.get("a", access=0),
         store.children("a", access=0),
         store.roots("travel", access=0),
-        store.query("hotel", access=0),
         store.result_of("r", "t", access=0),
         store.aclose(),
     ):
-        with pytest.raises(StopIteration):
-            call.send(None)
+        run(call)
+
+
+def test_a_text_is_embedded_once_and_not_before_it_is_needed(make):
+    embedded = []
+
+    class Counting(LexicalHashing):
+        def embed(self, texts):
+            embedded.extend(texts)
+            return super().embed(texts)
+
+    store = MemoryStore(Counting())
+    run(store.put([make(f"n{number}", f"hotel {number}") for number in range(50)]))
+    run(store.put([make("n7", "hotel seven")]))
+    assert not embedded
+    for _ in range(3):
+        assert len(run(store.query("hotel", access=0, k=99))) == 50
+    assert sorted(embedded) == sorted(
+        [f"hotel {n}" for n in range(50) if n != 7] + ["hotel seven"] + ["hotel"] * 3
+    )
+    run(store.put([make("n7", "robot arm")]))
+    assert len(run(store.query("hotel", access=0, k=99))) == 49
