@@ -19,7 +19,7 @@ PY := .venv/bin/python
 DONE := .venv/.done
 SETUP := sh tools/venv.sh
 
-.PHONY: help demo lab test check fix torture torch clean distclean FORCE
+.PHONY: help demo lab test check fix torture bench torch clean distclean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
@@ -51,6 +51,10 @@ fix: $(DONE)/test ## let ruff mend and format what it can
 
 torture: $(DONE)/test $(DONE)/torch ## the long campaigns: kills, fuzz, many more examples
 	@$(PY) -m pytest --hypothesis-profile=torture --timeout=3600 -m '' $(TEST_ARGS)
+
+bench: $(DONE)/runtime ## priority rules compared, and the embedded Llama's speed on this machine
+	@$(PY) -m benchmarks.policies
+	@$(PY) -m benchmarks.embedded_llama
 
 torch: $(DONE)/test ## try again to install the CPU build of torch for the exactness tests
 	@$(SETUP) torch

@@ -1,6 +1,6 @@
 """Priority rules compared: mean makespan over the lower bound on random layered graphs (simulated).
 
-    python -m benchmarks.policies [--graphs 200] [--tasks 60] [--agents 4]
+Run ``python -m benchmarks.policies [--graphs 200] [--tasks 60] [--agents 4]``.
 
 Durations are lognormal with σ = 0.8, no transfers; the same seeds give the same table everywhere.
 """
