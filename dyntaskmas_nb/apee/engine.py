@@ -126,14 +126,21 @@ class Engine:
         """Have a turn even though nothing arrived."""
         self._wake.set()
 
-    async def submit(self, change: Delta | Command, *, base: int | None = None, by: str = "user") -> Outcome:
+    async def submit(
+        self,
+        change: Delta | Command,
+        *,
+        base: int | None = None,
+        by: str = "user",
+        notes: tuple[str, ...] = (),
+    ) -> Outcome:
         """Hand in a Δ or a command and wait for what the machine made of it."""
         self._number += 1
         number = self._number
         if isinstance(change, Command):
             event: Input = CommandSubmitted(self.now(), number, change, by)
         else:
-            event = DeltaSubmitted(self.now(), number, change, base, by)
+            event = DeltaSubmitted(self.now(), number, change, base, by, notes)
         if reason := self._refusal(event):
             refused = CommandRejected if isinstance(change, Command) else DeltaRejected
             return refused(self.now(), number, reason)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from dyntaskmas_nb.apee.priority import POLICIES
 from dyntaskmas_nb.cli.doctor import doctor
-from dyntaskmas_nb.cli.running import list_runs, run
+from dyntaskmas_nb.cli.running import INTERRUPTED, list_runs, run
 from dyntaskmas_nb.errors import DynTaskError
 
 HOME = ".dyntaskmas"
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print("dyntaskmas: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     return status
 
 

@@ -22,6 +22,7 @@ from dyntaskmas_nb.view.words import duration, paragraph, printable, result_text
 
 MAX_PLAN_BYTES = 64_000_000
 REFRESH = 0.1
+INTERRUPTED = 130
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
             result, failure = None, str(error)
         except KeyboardInterrupt:
             print(f"\ndyntaskmas: interrupted; run {started.id} is kept in {options.home}", file=sys.stderr)
-            raise
+            return INTERRUPTED
         if options.html:
             started.to_html(options.html)
         now = started.snapshot()
@@ -151,7 +152,7 @@ def _follow(started: Run, *, quiet: bool) -> Any:
         while True:
             now = started.snapshot()
             if len(now.graph) and not shown:
-                console.print(Text(plan_text(now.graph) + "\n"))
+                console.print(Text(_plan_shown(started, now) + "\n"))
                 shown = True
             live.update(Text(progress_text(now, limit=max(5, console.height - 4))))
             try:
@@ -160,12 +161,18 @@ def _follow(started: Run, *, quiet: bool) -> Any:
                 continue
 
 
+def _plan_shown(started: Run, now: Snapshot) -> str:
+    """The plan, and what had to be repaired in it."""
+    notes = [printable(f"repaired: {note}", 300) for note in started.repairs()]
+    return "\n".join([plan_text(now.graph), *notes])
+
+
 def _print_along(started: Run) -> Any:
     """A line for each attempt that ends, for a pipe or a file."""
     started.wait_for_plan()
     now = started.snapshot()
     if len(now.graph):
-        print(plan_text(now.graph) + "\n", flush=True)
+        print(_plan_shown(started, now) + "\n", flush=True)
     printed: set[tuple[str, int]] = set()
     ended = False
     while not ended:

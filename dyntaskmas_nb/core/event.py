@@ -10,7 +10,7 @@ These are created on the hot path: not frozen (a frozen one takes three times as
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from dyntaskmas_nb.core.command import Command
 from dyntaskmas_nb.core.delta import Delta
@@ -21,10 +21,16 @@ RunStatus = Literal["planning", "running", "paused", "done", "failed", "cancelle
 
 
 @dataclass(slots=True)
-class RunStarted:
-    """The first event: what the run was asked and how it is set."""
+class Moment:
+    """Something that happened at `t`: what all events share."""
 
     t: float
+
+
+@dataclass(slots=True)
+class RunStarted(Moment):
+    """The first event: what the run was asked and how it is set."""
+
     request: str
     settings: Settings
     agents: tuple[AgentSpec, ...]
@@ -32,47 +38,45 @@ class RunStarted:
 
 
 @dataclass(slots=True)
-class RunReopened:
+class RunReopened(Moment):
     """A run read back from its journal goes on: what was running is queued again."""
-
-    t: float
 
 
 @dataclass(slots=True)
-class DeltaSubmitted:
-    """Somebody wants the graph changed; `base` is the version they saw, None for the present one."""
+class DeltaSubmitted(Moment):
+    """Somebody wants the graph changed; `base` is the version they saw, None for the present one.
 
-    t: float
+    `notes` are sentences to be kept with it, such as what the planner repaired in a model's answer.
+    """
+
     id: int
     delta: Delta
     base: int | None = None
     by: str = "user"
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
-class CommandSubmitted:
+class CommandSubmitted(Moment):
     """Somebody wants the run paused, stepped, cancelled or set otherwise."""
 
-    t: float
     id: int
     command: Command
     by: str = "user"
 
 
 @dataclass(slots=True)
-class PlanFailed:
+class PlanFailed(Moment):
     """The planner gave up; `error` names the error class, so that the same one is raised to the user."""
 
-    t: float
     error: str
     reason: str
 
 
 @dataclass(slots=True)
-class TaskDone:
+class TaskDone(Moment):
     """An attempt succeeded; `result` is a JSON value, `tokens` what the model read and wrote."""
 
-    t: float
     task: TaskId
     attempt: int
     result: Any
@@ -80,10 +84,9 @@ class TaskDone:
 
 
 @dataclass(slots=True)
-class TaskFailed:
+class TaskFailed(Moment):
     """An attempt failed; `retryable` False ends the task at once."""
 
-    t: float
     task: TaskId
     attempt: int
     error: str
@@ -91,78 +94,68 @@ class TaskFailed:
 
 
 @dataclass(slots=True)
-class TaskStopped:
+class TaskStopped(Moment):
     """A cancelled attempt has really stopped."""
 
-    t: float
     task: TaskId
     attempt: int
 
 
 @dataclass(slots=True)
-class Woke:
+class Woke(Moment):
     """A timer asked for by `WakeAt` expired: the context for `task` has arrived."""
 
-    t: float
     task: TaskId
 
 
 @dataclass(slots=True)
-class TurnEnded:
+class TurnEnded(Moment):
     """All events of one moment are in: rank, dispatch, see whether the run is over."""
-
-    t: float
 
 
 @dataclass(slots=True)
-class DeltaApplied:
+class DeltaApplied(Moment):
     """The graph was changed; `inverse` undoes it, `version` is this event's place in the log."""
 
-    t: float
     id: int
     version: int
     inverse: Delta
 
 
 @dataclass(slots=True)
-class DeltaRejected:
+class DeltaRejected(Moment):
     """The graph was not changed, and why."""
 
-    t: float
     id: int
     reason: str
 
 
 @dataclass(slots=True)
-class CommandApplied:
+class CommandApplied(Moment):
     """A command took effect."""
 
-    t: float
     id: int
 
 
 @dataclass(slots=True)
-class CommandRejected:
+class CommandRejected(Moment):
     """A command could not take effect, and why."""
 
-    t: float
     id: int
     reason: str
 
 
 @dataclass(slots=True)
-class AgentHired:
+class AgentHired(Moment):
     """A role without a free agent got one."""
 
-    t: float
     agent: AgentSpec
 
 
 @dataclass(slots=True)
-class TaskDispatched:
+class TaskDispatched(Moment):
     """A task was given to an agent at this priority."""
 
-    t: float
     task: TaskId
     attempt: int
     agent: str
@@ -170,34 +163,34 @@ class TaskDispatched:
 
 
 @dataclass(slots=True)
-class StateChanged:
+class StateChanged(Moment):
     """A task entered `state`, because of `reason` where that is not plain from the event before."""
 
-    t: float
     task: TaskId
     state: TaskState
     reason: str = ""
 
 
 @dataclass(slots=True)
-class RunEnded:
+class RunEnded(Moment):
     """Nothing is left to do."""
 
-    t: float
     status: RunStatus
     reason: str = ""
 
 
+#: In the order in which simultaneous ones count: outcomes free agents before edits and commands look at the
+#: state, and a run is reopened after the results that were stored just before its process ended.
 Input: TypeAlias = (
     RunStarted
-    | RunReopened
-    | DeltaSubmitted
-    | CommandSubmitted
-    | PlanFailed
     | TaskDone
     | TaskFailed
     | TaskStopped
+    | RunReopened
     | Woke
+    | PlanFailed
+    | DeltaSubmitted
+    | CommandSubmitted
     | TurnEnded
 )
 Fact: TypeAlias = (
@@ -212,31 +205,10 @@ Fact: TypeAlias = (
 )
 Event: TypeAlias = Input | Fact
 
-#: Order of simultaneous inputs: outcomes free agents before edits and commands look at the state.
-_ORDER: dict[type, int] = {
-    RunStarted: 0,
-    TaskDone: 1,
-    TaskFailed: 2,
-    TaskStopped: 3,
-    RunReopened: 4,  # after the results that were stored just before the process ended
-    Woke: 5,
-    PlanFailed: 6,
-    DeltaSubmitted: 7,
-    CommandSubmitted: 8,
-    TurnEnded: 9,
-}
+_ORDER = {kind: place for place, kind in enumerate(get_args(Input))}
 
 
 def arrival_key(event: Input) -> tuple[float, int, str, int]:
     """Sort key (time, kind, id) that orders simultaneous inputs the same in every run."""
-    match event:
-        case TaskDone(t=t, task=task, attempt=attempt) | TaskFailed(t=t, task=task, attempt=attempt):
-            return t, _ORDER[type(event)], task, attempt
-        case TaskStopped(t=t, task=task, attempt=attempt):
-            return t, _ORDER[type(event)], task, attempt
-        case Woke(t=t, task=task):
-            return t, _ORDER[type(event)], task, 0
-        case DeltaSubmitted(t=t, id=id) | CommandSubmitted(t=t, id=id):
-            return t, _ORDER[type(event)], "", id
-        case _:
-            return event.t, _ORDER[type(event)], "", 0
+    number = getattr(event, "attempt", getattr(event, "id", 0))
+    return event.t, _ORDER[type(event)], getattr(event, "task", ""), number

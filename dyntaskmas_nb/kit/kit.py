@@ -19,7 +19,6 @@ from dyntaskmas_nb.core.event import (
     CommandSubmitted,
     DeltaSubmitted,
     Input,
-    PlanFailed,
     RunReopened,
     RunStarted,
     TaskDone,
@@ -27,12 +26,12 @@ from dyntaskmas_nb.core.event import (
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.settings import ANY_ROLE, AgentSpec, Settings, check_settings, universal_agents
 from dyntaskmas_nb.core.task import TaskState
-from dyntaskmas_nb.dtgg import planner
 from dyntaskmas_nb.dtgg.planner import MAX_TASKS, check_sentence
 from dyntaskmas_nb.dtgg.update import as_delta
-from dyntaskmas_nb.errors import DynTaskError, InvalidInput
+from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.kit.naming import run_name
 from dyntaskmas_nb.kit.parts import Parts
+from dyntaskmas_nb.kit.planning import plan_run
 from dyntaskmas_nb.kit.reopen import replayed
 from dyntaskmas_nb.kit.run import Run
 from dyntaskmas_nb.kit.wiring import Wiring
@@ -56,6 +55,7 @@ class Kit:
     clock : "real", or "virtual" for runs whose time only passes when they are asked.
     seed : feeds everything drawn at random.
     max_tasks : the most subtasks a plan may have.
+    max_depth : how often tasks are decomposed (Alg. 1): 1 plans the sentence, 2 its larger subtasks too.
 
     Raises
     ------
@@ -81,12 +81,16 @@ class Kit:
         clock: ClockName = "real",
         seed: int = 0,
         max_tasks: int = MAX_TASKS,
+        max_depth: int = 1,
     ) -> None:
         self._virtual = _is_virtual(clock)
         self._settings = Settings(policy=_name(policy), seed=seed)
         check_settings(self._settings)
         self._policy = policy_of(policy, seed)
         self._max_tasks = max_tasks
+        self._max_depth = max_depth
+        if type(max_depth) is not int or not 1 <= max_depth <= 4:
+            raise InvalidInput(f"max_depth is a whole number from 1 to 4, not {max_depth!r}.")
         self.backend = connect("simulated" if model is None and self._virtual else model)
         self.home = None if home is None else Path(home)
         behaviours = Behaviours(agents, self.backend)
@@ -241,7 +245,9 @@ class Kit:
         if inputs:
             background.call(engine.until, lambda: len(machine.log) > known)
         if plan:
-            background.spawn(_plan, engine, request, self.backend, self._max_tasks, settings.seed)
+            background.spawn(
+                plan_run, engine, request, self.backend, self._max_tasks, self._max_depth, settings.seed
+            )
         return Run(engine, background, driver)
 
 
@@ -268,16 +274,6 @@ def _specs(agents: int | Sequence[AgentSpec] | None) -> tuple[AgentSpec, ...]:
             raise InvalidInput(f"agents is a number or a list of AgentSpec, not {agents!r:.80}.")
         trial.add(spec)
     return tuple(agents or ())
-
-
-async def _plan(engine: Engine, sentence: str, backend: Backend, max_tasks: int, seed: int) -> None:
-    """Let the planner turn the sentence into the run's first Δ; its failure is an event."""
-    try:
-        made = await planner.plan(sentence, backend, max_tasks=max_tasks, seed=seed)
-    except DynTaskError as error:
-        engine.post(PlanFailed(engine.now(), type(error).__name__, str(error)))
-    else:
-        await engine.submit(made.delta, by="planner")
 
 
 async def _adopt(engine: Engine, wiring: Wiring, *, reopened: bool) -> None:

@@ -25,6 +25,7 @@ from dyntaskmas_nb.core.event import (
     CommandRejected,
     DeltaApplied,
     DeltaRejected,
+    DeltaSubmitted,
     PlanFailed,
     TaskDispatched,
 )
@@ -81,6 +82,10 @@ class Run:
     def results(self) -> dict[TaskId, Any]:
         """What the finished tasks gave."""
         return {id: view.result for id, view in self.snapshot().tasks.items() if view.state == "done"}
+
+    def repairs(self) -> list[str]:
+        """What the planner repaired in the model's plan, a sentence each."""
+        return [n for event in self._machine.log if isinstance(event, DeltaSubmitted) for n in event.notes]
 
     def measures(self) -> Measures:
         """Makespan, serial time, critical path, lower bound, utilisation and speed-up so far."""

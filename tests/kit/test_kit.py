@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import threading
@@ -11,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from dyntaskmas_nb import AgentSpec, Kit, TaskGraph
-from dyntaskmas_nb.errors import InvalidInput, OutsideDomain, RunCancelled, RunFailed, StoreError
+from dyntaskmas_nb.errors import (
+    InvalidInput,
+    OutsideDomain,
+    PlanningFailed,
+    RunCancelled,
+    RunFailed,
+    StoreError,
+)
 from dyntaskmas_nb.llm.simulated import Simulated
 
 CALCULATION = {
@@ -239,6 +247,36 @@ def test_a_sentence_is_planned_by_the_model_and_its_agents_see_their_predecessor
         assert run.status == "planning"
         assert "the first answer" in run.result()
         assert run.snapshot().request == "Do two things"
+
+
+def test_larger_subtasks_are_decomposed_again_and_repairs_are_recorded():
+    def row(id, complexity, *after):
+        return {"id": id, "description": id, "role": "r", "complexity": complexity, "depends_on": list(after)}
+
+    first = {"subtasks": [row("small", 1), row("large", 5, "small", "nobody"), row("end", 1, "large")]}
+    parts = {"subtasks": [row("left", 1), row("right", 2), row("join", 1, "left", "right")]}
+
+    def replies(request):
+        if request.tag != "planner":
+            return request.tag
+        return json.dumps(parts if "part large of" in request.messages[-1].content else first)
+
+    with Kit(model=Simulated(replies=replies), clock="virtual", home=None, max_depth=2) as kit:
+        run = kit.start("Do three things")
+        assert run.result() == "end"
+        assert set(run.graph) == {"small", "large.left", "large.right", "large.join", "end"}
+        assert run.graph.predecessors("large.left") == ("small",)
+        assert run.graph.predecessors("end") == ("large.join",)
+        assert any("nobody" in note for note in run.repairs())
+
+
+def test_a_plan_that_collides_with_an_edit_made_meanwhile_fails_the_run_and_says_so():
+    plan = '{"subtasks":[{"id":"one","description":"x","role":"r","complexity":1,"depends_on":[]}]}'
+    with Kit(model=Simulated(replies={"planner": plan}), clock="virtual", home=None) as kit:
+        run = kit.start("Do one thing")
+        assert run.add_task("mine", id="one")
+        with pytest.raises(PlanningFailed, match="already a task 'one'"):
+            run.result()
 
 
 def test_a_refused_sentence_raises_what_the_planner_said():
