@@ -1,0 +1,181 @@
+"""Laws of the teaching Llama's data: every plan valid, every fact copied, nothing held out is trained on."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import string
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+from dyntaskmas_nb.agents.prompts import REFUSAL
+from tools.teaching_llama import probes, refusals, research, travel, words
+from tools.teaching_llama.agents import agent_example
+from tools.teaching_llama.mixture import DOMAINS, draw, plan_example
+from tools.teaching_llama.plan import REFUSED, read
+from tools.teaching_llama.refusals import refused
+from tools.teaching_llama.surfaces import Source
+
+BOTH_SPLITS = pytest.mark.parametrize("held", [False, True], ids=["train", "held-out"])
+EACH_DOMAIN = pytest.mark.parametrize("domain", DOMAINS, ids=lambda d: d.NAME)
+
+
+def drawn(held: bool, domain: ModuleType, count: int = 400) -> Iterator[object]:
+    source = Source(random.Random(5), held=held)
+    return (domain.request(source) for _ in range(count))
+
+
+@BOTH_SPLITS
+@EACH_DOMAIN
+def test_every_plan_is_a_valid_graph_with_one_first_and_one_last_task(held: bool, domain: ModuleType) -> None:
+    for t in drawn(held, domain):
+        plan = domain.plan(t)
+        assert read(plan.json()) == plan
+        assert sum(not x.depends_on for x in plan.subtasks) == 1
+        needed = {d for x in plan.subtasks for d in x.depends_on}
+        assert [x.id for x in plan.subtasks if x.id not in needed] == [plan.subtasks[-1].id]
+
+
+@BOTH_SPLITS
+@EACH_DOMAIN
+def test_every_fact_of_the_request_stands_in_it_and_most_reach_the_plan(
+    held: bool, domain: ModuleType
+) -> None:
+    for t in drawn(held, domain):
+        assert all(fact in t.sentence or fact.lower() in t.sentence.lower() for fact in t.facts())
+        plan = domain.plan(t).json()
+        assert t.facts()[0] in plan if t.facts() else True
+
+
+def test_the_plain_trip_is_the_papers_seven_agents() -> None:
+    t = travel.Trip(place="Kyoto", adj="3-day", span="3 days", people="two", budget="1500 dollars")
+    assert travel.plan(t).shape == {
+        "preferences": frozenset(),
+        "destination": {"preferences"},
+        "transport": {"destination"},
+        "accommodation": {"destination"},
+        "attractions": {"destination"},
+        "dining": {"destination"},
+        "itinerary": {"transport", "accommodation", "attractions", "dining"},
+    }
+    assert travel.plan(t).subtasks[3].description == "Find accommodation in Kyoto for two within 1500 dollars"
+
+
+@pytest.mark.parametrize(
+    ("flag", "gone"),
+    [
+        ("flights", "transport"),
+        ("hotel", "accommodation"),
+        ("restaurants", "dining"),
+        ("sights", "attractions"),
+    ],
+)
+def test_what_is_booked_is_not_planned(flag: str, gone: str) -> None:
+    assert gone not in travel.plan(travel.Trip(place="Oslo", flags=frozenset({flag}))).shape
+
+
+@pytest.mark.parametrize("flag", ["visa", "insurance", "packing", "car"])
+def test_what_is_asked_for_is_planned_and_reaches_the_itinerary(flag: str) -> None:
+    shape = travel.plan(travel.Trip(place="Oslo", flags=frozenset({flag}))).shape
+    assert flag in shape["itinerary"]
+
+
+def test_a_report_searches_in_parallel_and_the_request_decides_where() -> None:
+    plain = research.plan(research.Report(topic="bees")).shape
+    assert plain["papers"] == plain["data"] == plain["news"] == plain["outline"] == {"scope"}
+    assert plain["analysis"] == {"papers", "data", "news"}
+    assert plain["draft"] == {"analysis", "outline"}
+    only = research.plan(research.Report(topic="bees", flags=frozenset({"only", "slides"}))).shape
+    assert only["analysis"] == {"papers"}
+    assert only["slides"] == {"review"}
+
+
+@BOTH_SPLITS
+@EACH_DOMAIN
+def test_answers_copy_what_they_claim_to_copy_from_their_prompt(held: bool, domain: ModuleType) -> None:
+    source = Source(random.Random(8), held=held)
+    for _ in range(400):
+        case = agent_example(source, domain)
+        prompt = "\n".join(m.content for m in case.messages)
+        assert all(entity in case.answer and entity in prompt for entity in case.entities)
+        assert (case.answer == REFUSAL) == (case.kind == "agent-refusal")
+        assert case.messages[1].content.count("\n") >= 2
+
+
+def test_the_same_seed_draws_the_same_examples_in_every_process() -> None:
+    code = (
+        "import random; from tools.teaching_llama.mixture import draw;"
+        "from tools.teaching_llama.surfaces import Source;"
+        "s = Source(random.Random(4)); print([draw(s, 0.1).answer for _ in range(300)])"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+def test_held_out_lists_share_nothing_with_training_lists() -> None:
+    for name in ("PLACES", "PEOPLE", "LIKES", "TOPICS", "ADJECTIVES", "AUDIENCES"):
+        train, held = (set(getattr(words, f"{split}_{name}")) for split in ("TRAIN", "HELD"))
+        assert train.isdisjoint(held), name
+    assert set(refusals.TRAIN).isdisjoint(refusals.HELD)
+    for domain in DOMAINS:
+        for kind in ("HEADS", "HEADS_BARE", "ADDED"):
+            assert set(getattr(domain, kind)).isdisjoint(getattr(domain, f"HELD_{kind}")), kind
+
+
+def test_no_held_out_name_occurs_in_any_training_text() -> None:
+    names = set(words.HELD_PLACES) | {w for w in words.HELD_PEOPLE if " " not in w}
+    source, text = Source(random.Random(2)), []
+    for _ in range(3000):
+        case = draw(source)
+        text.append(case.answer + " ".join(m.content for m in case.messages))
+    found = {name for name in names if name in " ".join(text)}
+    assert found <= {"Fez", "Brno"}  # so short that random letters may spell them
+
+
+def test_no_sentence_written_by_hand_is_a_training_template() -> None:
+    train = {x.lower() for x in (*refusals.TRAIN, *travel.HEADS, *research.HEADS)}
+    outside = [x for x in probes.OUTSIDE if x.lower().strip("?.!") in train]
+    assert not outside
+    assert train.isdisjoint(x.lower() for x in (*probes.TRAVEL, *probes.RESEARCH))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        REFUSED,
+        "{",
+        '{"subtasks":[]}',
+        '{"subtasks":[{"id":"a","description":"","role":"","complexity":1,"depends_on":["a"]}]}',
+        '{"subtasks":[{"id":"a","description":"","role":"","complexity":1,"depends_on":["b"]}]}',
+        '{"subtasks":[{"id":"a","description":"","role":"","complexity":1,"depends_on":["b"]},'
+        '{"id":"b","description":"","role":"","complexity":1,"depends_on":["a"]}]}',
+    ],
+)
+def test_an_invalid_plan_is_not_read(text: str) -> None:
+    assert read(text) is None
+
+
+def test_refusals_fill_every_placeholder() -> None:
+    source = Source(random.Random(1))
+    assert not any(set("{}") & set(refused(source)) for _ in range(2000))
+
+
+def test_plan_json_is_compact_and_in_key_order() -> None:
+    text = plan_example(Source(random.Random(1)), travel).answer
+    rows = json.loads(text)["subtasks"]
+    assert list(rows[0]) == ["id", "description", "role", "complexity", "depends_on"]
+    assert text == json.dumps({"subtasks": rows}, separators=(",", ":"), ensure_ascii=False)
+    assert all(set(x["id"]) <= set(string.ascii_lowercase) and 1 <= x["complexity"] <= 9 for x in rows)

@@ -1,0 +1,1 @@
+"""Trains the embedded teaching Llama: data generator, tokenizer, model, training, evaluation."""

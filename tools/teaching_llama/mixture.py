@@ -1,0 +1,126 @@
+"""The mixture of examples that training draws, and its encoding with the chat template.
+
+Loss falls on the answer only, and more on the tokens that decide: an answer's first ones (plan or refuse) and a
+subtask's id. Without that a refusal of six tokens counts a thirtieth of a plan. `copying` examples (repeat these invented words) come first and fade: they
+form the induction heads that copying a name needs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from dyntaskmas_nb.agents.prompts import planner_messages
+from dyntaskmas_nb.llm.protocol import Message
+from tools.teaching_llama import research, travel
+from tools.teaching_llama.agents import agent_example
+from tools.teaching_llama.plan import REFUSED
+from tools.teaching_llama.refusals import refused
+from tools.teaching_llama.surfaces import Example, Source
+
+DOMAINS: tuple[ModuleType, ...] = (travel, research)
+MAX_TASKS = 16
+SPECIALS = ("<|pad|>", "<|bos|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
+
+
+def plan_example(s: Source, domain: ModuleType) -> Example:
+    """Return a request of `domain` and its plan."""
+    t = domain.request(s)
+    answer = domain.plan(t).json()
+    messages = planner_messages(t.sentence, terse=True, max_tasks=MAX_TASKS)
+    return Example("plan", messages, answer, [f for f in t.facts() if f in answer])
+
+
+def refusal_example(s: Source) -> Example:
+    """Return a request outside the domains and the planner's refusal."""
+    return Example("refusal", planner_messages(refused(s), terse=True, max_tasks=MAX_TASKS), REFUSED)
+
+
+def copy_example(s: Source) -> Example:
+    """Return invented words, figures and names to repeat one by one."""
+    r = s.rng
+    words = []
+    for _ in range(r.randint(2, 9)):
+        words.append(r.choice((s.name, s.name, s.pseudo, s.money, s.place, s.when, s.likes))())
+    order = r.sample(words, k=r.randint(1, len(words)))
+    lines = "\n".join(f"{i}: {w}" for i, w in enumerate(words))
+    answer = "; ".join(f"{words.index(w)} is {w}" for w in order)
+    user = f"{lines}\n" + " ".join(str(words.index(w)) for w in order)
+    return Example(
+        "copy", (Message(role="system", content="copy"), Message(role="user", content=user)), answer, order
+    )
+
+
+def draw(s: Source, copying: float = 0.03) -> Example:
+    """Draw one example; `copying` is the share of pure copying."""
+    roll = s.rng.random()
+    if roll < copying:
+        return copy_example(s)
+    roll = s.rng.random()
+    domain = s.rng.choice(DOMAINS)
+    if roll < 0.34:
+        return plan_example(s, domain)
+    if roll < 0.52:
+        return refusal_example(s)
+    return agent_example(s, domain)
+
+
+def encode(tokenizer: Tokenizer, example: Example) -> tuple[list[int], int]:
+    """Return token ids with the answer, and where the answer starts. Pieces are encoded apart."""
+    ids = prompt_ids(tokenizer, example.messages)
+    start = len(ids)
+    return [*ids, *tokenizer.encode(example.answer).ids, SPECIALS.index("<|end|>")], start
+
+
+def prompt_ids(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+    """Return the chat template's ids up to where the assistant speaks."""
+    ids = [SPECIALS.index("<|bos|>")]
+    for m in messages:
+        ids += [SPECIALS.index(f"<|{m.role}|>"), *tokenizer.encode(m.content).ids, SPECIALS.index("<|end|>")]
+    return [*ids, SPECIALS.index("<|assistant|>")]
+
+
+def weights(example: Example, ids: list[int], start: int, opens: frozenset[int]) -> list[float]:
+    """Return the loss weight of each token; `opens` are the tokens that a subtask's id follows."""
+    refused = example.kind.endswith("refusal")
+    answer = [
+        4.0 if refused or i < start + 2 else 3.0 if ids[i - 1] in opens else 1.0
+        for i in range(start, len(ids))
+    ]
+    return [0.0] * start + answer
+
+
+def batches(
+    tokenizer: Tokenizer, seed: int, tokens: int, copying: Callable[[], float], limit: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (ids, loss weights) of similar length, about `tokens` a batch; `copying()` is asked each pool."""
+    tokenizer.encode_special_tokens = True
+    opens = frozenset(i for token, i in tokenizer.get_vocab().items() if token.endswith('{"id":"'))
+    rng = random.Random(seed)
+    source = Source(rng)
+    while True:
+        share = copying()
+        pool = []
+        for example in (draw(source, share) for _ in range(600)):
+            ids, start = encode(tokenizer, example)
+            pool.append((ids, weights(example, ids, start, opens)))
+        pool = sorted((p for p in pool if len(p[0]) <= limit), key=lambda p: len(p[0]))
+        groups, group = [], []
+        for item in pool:
+            if group and (len(group) + 1) * len(item[0]) > tokens:
+                groups.append(group)
+                group = []
+            group.append(item)
+        rng.shuffle(groups)
+        for g in groups:
+            width = -(-max(len(ids) for ids, _ in g) // 16) * 16  # few shapes: freed memory is used again
+            ids = np.zeros((len(g), width), np.int64)
+            weight = np.zeros((len(g), width), np.float32)
+            for row, (seq, w) in enumerate(g):
+                ids[row, : len(seq)] = seq
+                weight[row, : len(seq)] = w
+            yield ids, weight
