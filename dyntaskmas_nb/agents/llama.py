@@ -62,6 +62,7 @@ class LlamaAgent:
             priority=context.priority,
             tag=task.id,
             cost=task.complexity,
+            attempt=context.attempt,
         )
 
 

@@ -122,6 +122,7 @@ def _request(
         json_schema=plan_schema(max_tasks, caps.refuses),
         timeout=timeout,
         tag="planner",
+        attempt=len(failed) + 1,
     )
 
 

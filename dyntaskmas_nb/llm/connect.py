@@ -25,39 +25,30 @@ def connect(model: str | Path | Backend | None = None) -> Backend:
     MissingExtra
         An address, but the `openai` package is not installed.
     """
-    match model:
-        case None | "embedded":
-            from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
+    text = model if isinstance(model, str) else ""  # a Path is always a folder
+    if model is None or text == "embedded":
+        from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
 
-            return EmbeddedLlama()
-        case str() | Path():
-            return _named(model)
-        case _ if callable(getattr(model, "stream", None)) and not isinstance(model, type):
-            return model
-    raise InvalidInput(f"model={model!r} is no backend. {_CHOICES}")
+        return EmbeddedLlama()
+    if text == "simulated" or text.startswith("simulated:"):
+        from dyntaskmas_nb.llm.simulated import Simulated, latency_from_spec
 
-
-_CHOICES = (
-    'Choose "embedded", "simulated", "simulated:constant:0.5", an address such as '
-    '"http://127.0.0.1:8000/v1#model-name", or the folder of a Llama checkpoint.'
-)
-
-
-def _named(model: str | Path) -> Backend:
-    """The backend behind a name, an address or a path."""
-    text = str(model)
-    if isinstance(model, str) and text.startswith(("http://", "https://")):
+        spec = text.partition(":")[2]
+        return Simulated(latency_from_spec(spec) if spec else None)
+    if text.startswith(("http://", "https://")):
         from dyntaskmas_nb.llm.openai_compatible import OpenAICompatible
 
         url, _, name = text.partition("#")
         return OpenAICompatible(url, model=name or None)
-    kind, _, spec = text.partition(":")
-    if isinstance(model, str) and kind == "simulated":
-        from dyntaskmas_nb.llm.simulated import Simulated, latency_from_spec
+    if isinstance(model, str | Path):
+        if model != "" and Path(model).is_dir():
+            from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
 
-        return Simulated(latency_from_spec(spec) if spec else None)
-    if text and Path(model).is_dir():
-        from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
-
-        return EmbeddedLlama(model)
-    raise InvalidInput(f"model={text!r} is no model we know, and no folder of that name exists. {_CHOICES}")
+            return EmbeddedLlama(model)
+    elif callable(getattr(model, "stream", None)) and not isinstance(model, type):
+        return model
+    raise InvalidInput(
+        f"model={model!r} is no model we know, and no folder of that name exists. Choose "
+        '"embedded", "simulated", "simulated:constant:0.5", an address such as '
+        '"http://127.0.0.1:8000/v1#model-name", or the folder of a Llama checkpoint.'
+    )

@@ -7,14 +7,15 @@ A backend is shared by all runs of a kit and lives on the kit's event loop. Clos
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import anyio
 
-from dyntaskmas_nb.errors import BackendTimeout
+from dyntaskmas_nb.errors import BackendTimeout, BadRequest
 
 Finish = Literal["stop", "length"]
 
@@ -34,7 +35,7 @@ class Request:
     `max_tokens` is always explicit (tokens of the answer); `timeout` is in seconds from the call, None
     for no deadline; `temperature` 0 is greedy; `json_schema` asks for an answer valid under it; `priority`
     is higher-first; `tag` names who asks (a task id, "planner") in logs and scripted replies; `cost` is
-    the task's complexity, which only simulated backends look at.
+    the task's complexity and `attempt` which try it is; only simulated backends look at these two.
     """
 
     messages: tuple[Message, ...]
@@ -47,11 +48,16 @@ class Request:
     priority: float = 0.0
     tag: str = ""
     cost: float = 1.0
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """A piece of the answer. The last one carries `finish` and the token counts of the whole call."""
+    """A piece of the answer, or all of it.
+
+    The last one carries `finish` and the token counts of the whole call, `estimated` when the server gave
+    none.
+    """
 
     text: str
     finish: Finish | None = None
@@ -60,15 +66,8 @@ class Chunk:
     estimated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
-    """A whole answer: text, why it ended, token counts (`estimated` when the server gave none)."""
-
-    text: str
-    finish: Finish
-    prompt_tokens: int
-    completion_tokens: int
-    estimated: bool = False
+Completion = Chunk
+"""A whole answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,30 +108,75 @@ class Backend(Protocol):
 
 
 async def complete(backend: Backend, request: Request) -> Completion:
-    """Fold `backend.stream(request)` into one `Completion`, under the request's deadline.
+    """Fold `backend.stream(request)` into one `Completion`.
 
     Raises
     ------
     BackendTimeout
-        When `request.timeout` seconds pass before the last chunk; the request is cancelled.
+        `request.timeout` seconds have passed before the last chunk; the request is cancelled.
     BackendError
         Whatever the backend raises.
     """
+    _check(request)
     text: list[str] = []
-    last = Chunk(text="", finish="length")
+    last = Chunk(text="")
     with anyio.move_on_after(request.timeout) as scope:
         async with aclosing(backend.stream(request)) as chunks:
             async for last in chunks:
                 text.append(last.text)
     if scope.cancelled_caught:
-        raise BackendTimeout(
-            f"{backend.name}: no complete answer for {request.tag or 'the request'} within "
-            f"{request.timeout:g} s. Raise the timeout or choose a faster model."
-        )
-    return Completion(
-        text="".join(text),
-        finish=last.finish or "stop",
-        prompt_tokens=last.prompt_tokens,
-        completion_tokens=last.completion_tokens,
-        estimated=last.estimated,
+        raise _timed_out(backend.name, request)
+    return replace(last, text="".join(text), finish=last.finish or "stop")
+
+
+async def guarded(
+    name: str, request: Request, chunks: AsyncGenerator[Chunk, None]
+) -> AsyncGenerator[Chunk, None]:
+    """Check `request`, then pass `chunks` on until its deadline; closing this closes them.
+
+    Raises
+    ------
+    BadRequest
+        A field makes no sense; nothing has been sent or computed.
+    BackendTimeout
+        `request.timeout` seconds have passed before the last chunk.
+    """
+    _check(request)
+    deadline = math.inf if request.timeout is None else anyio.current_time() + request.timeout
+    async with aclosing(chunks):
+        while True:
+            with anyio.CancelScope(deadline=deadline) as scope:
+                chunk = await anext(chunks, None)
+            if scope.cancelled_caught:
+                raise _timed_out(name, request)
+            if chunk is None:
+                return
+            yield chunk
+
+
+def _timed_out(name: str, request: Request) -> BackendTimeout:
+    return BackendTimeout(
+        f"{name}: no complete answer for {request.tag or 'the request'} within {request.timeout:g} s. "
+        "Raise the timeout or choose a faster model."
     )
+
+
+def _check(request: Request) -> None:
+    """Raise `BadRequest` naming the first field that makes no sense."""
+    temperature, timeout = request.temperature, request.timeout
+    for broken, problem in (
+        (not request.messages, "messages is empty; give at least one."),
+        (request.max_tokens < 1, f"max_tokens={request.max_tokens}; it must be at least 1."),
+        (request.seed < 0, f"seed={request.seed}; it must not be negative."),
+        (
+            not 0 <= temperature < math.inf,
+            f"temperature={temperature}; it must be finite, 0 (greedy) or more.",
+        ),
+        ("" in request.stop, "stop holds an empty string, which would stop everything; remove it."),
+        (
+            timeout is not None and not timeout > 0,
+            f"timeout={timeout}; it must be positive, or None for none.",
+        ),
+    ):
+        if broken:
+            raise BadRequest(f"{request.tag or 'request'}: {problem}")

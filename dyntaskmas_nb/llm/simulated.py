@@ -1,11 +1,8 @@
 """A model that thinks nothing, in time that can be virtual: for lessons, previews and tests.
 
-How long a call takes, what it answers and how it fails depends only on (seed, `request.tag`, how often that
-tag has asked before), never on the order of calls of different tags. Time passes by `anyio.sleep` alone, so
-that under trio's virtual clock it is exact.
-
-`table2(n)` follows the paper's Table II (arXiv:2503.07675, §V): the latencies printed there for N agents fit
-R = 68.78 + 6.26·√N ms within 0.02 ms. The curve is calibrated to the print, not measured by us.
+A call's latency depends on (seed of the backend, `request.seed`, `tag` and `attempt`), its faults on (`tag`,
+`attempt`), and on nothing that happened before: the same run, started twice, is the same. Time passes by
+`anyio.sleep_until` alone, so that under trio's virtual clock it is exact.
 """
 
 from __future__ import annotations
@@ -13,30 +10,20 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import anyio
 
 from dyntaskmas_nb.errors import BackendError, EngineDead, InvalidInput
-from dyntaskmas_nb.llm.checks import check_request, timed_out
-from dyntaskmas_nb.llm.protocol import Caps, Chunk, Finish, Request
+from dyntaskmas_nb.llm.protocol import Caps, Chunk, Request, guarded
 from dyntaskmas_nb.llm.text import StopFilter, estimate_tokens
 
-CONTEXT_WINDOW = 32_768
 PIECES = 4
 """Chunks of an answer: enough to see it stream; each costs a timer."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
-    """Seconds a call takes: `seconds(request, chance)`, and `label` for people."""
-
-    label: str
-    seconds: Callable[[Request, random.Random], float]
-
+Latency = Callable[[Request, random.Random], float]
+"""Seconds a call takes, from the request and random numbers of its own."""
 
 Fault = type[BackendError] | Literal["stall"]
 """What goes wrong: an error of that class, or an answer that begins and never ends."""
@@ -46,92 +33,69 @@ Replies = Mapping[str, str] | Callable[[Request], str]
 
 def by_cost(seconds_per_unit: float = 1.0) -> Latency:
     """`request.cost` (the task's complexity) times `seconds_per_unit`."""
-    unit = _positive("seconds_per_unit", seconds_per_unit)
-    return Latency(label=f"cost × {unit:g} s", seconds=lambda request, _: max(request.cost, 0.0) * unit)
+    unit = _not_negative(seconds_per_unit)
+    return lambda request, _: max(request.cost, 0.0) * unit
 
 
 def constant(seconds: float) -> Latency:
     """The same for every call."""
-    value = _positive("constant", seconds)
-    return Latency(label=f"{value:g} s", seconds=lambda _, __: value)
+    value = _not_negative(seconds)
+    return lambda _, __: value
 
 
 def lognormal(median: float, sigma: float) -> Latency:
     """Log-normal: half the calls take less than `median` seconds; `sigma` is the spread of the logarithm."""
-    middle, spread = _positive("median", median), _positive("sigma", sigma)
-
-    def seconds(_: Request, chance: random.Random) -> float:
-        return middle * math.exp(spread * chance.gauss(0.0, 1.0))
-
-    return Latency(label=f"log-normal, median {middle:g} s, σ {spread:g}", seconds=seconds)
+    middle, spread = _not_negative(median), _not_negative(sigma)
+    return lambda _, chance: middle * math.exp(spread * chance.gauss(0.0, 1.0))
 
 
-def table2(n_agents: int) -> Latency:
-    """The paper's Table II, calibrated: 68.78 + 6.26·√N milliseconds for N agents."""
-    if n_agents < 1:
-        raise InvalidInput(f"table2 needs the number of agents, 1 or more, not {n_agents}.")
-    value = (68.78 + 6.26 * math.sqrt(n_agents)) / 1000
-    return Latency(label=f"calibrated to Table II, N = {n_agents}", seconds=lambda _, __: value)
+def table2(agents: float) -> Latency:
+    """Table II of arXiv:2503.07675 for N agents: 68.78 + 6.26·√N milliseconds.
+
+    Calibrated, not measured: the curve fits the latencies printed there within 0.02 ms.
+    """
+    if agents < 1 or agents % 1:
+        raise InvalidInput(f"{agents:g} is no number of agents; give 1 or more")
+    return constant((68.78 + 6.26 * math.sqrt(agents)) / 1000)
+
+
+def _not_negative(value: float) -> float:
+    """`value`, refused unless finite and not negative."""
+    if not 0 <= value < math.inf:
+        raise InvalidInput(f"{value} is no number of seconds; give 0 or more")
+    return value
 
 
 def latency_from_spec(spec: str) -> Latency:
-    """Read a latency from the command line.
+    """Read a latency from the command line: "constant:0.5", "lognormal:1,0.5", "table2:16", "cost:2".
 
     Raises
     ------
     InvalidInput
-        `spec` is none of `cost[:s]`, `constant:s`, `lognormal:median,sigma`, `table2:agents`.
-
-    Examples
-    --------
-    >>> latency_from_spec("table2:16").label
-    'calibrated to Table II, N = 16'
+        `spec` is none of these, or a number in it makes no sense.
     """
     kind, _, rest = spec.partition(":")
+    kinds: dict[str, Callable[..., Latency]] = {
+        "cost": by_cost, "constant": constant, "lognormal": lognormal, "table2": table2
+    }  # fmt: skip
     try:
-        match kind, [float(part) for part in rest.split(",")] if rest else []:
-            case "cost", []:
-                return by_cost()
-            case "cost", [unit]:
-                return by_cost(unit)
-            case "constant", [seconds]:
-                return constant(seconds)
-            case "lognormal", [median, sigma]:
-                return lognormal(median, sigma)
-            case "table2", [agents] if agents.is_integer():
-                return table2(int(agents))
-    except ValueError as error:  # float() refused; InvalidInput from the constructors as well
-        raise InvalidInput(f"Latency {spec!r}: {error}") from error
-    raise InvalidInput(
-        f"Latency {spec!r} is none of cost:SECONDS_PER_UNIT, constant:SECONDS, lognormal:MEDIAN,SIGMA, "
-        "table2:AGENTS; try constant:0.5."
-    )
-
-
-def _positive(name: str, value: float) -> float:
-    """`value`, refused unless finite and not negative."""
-    if not (math.isfinite(value) and value >= 0):
-        raise InvalidInput(f"{name} must be a number of seconds, 0 or more, not {value}.")
-    return value
+        return kinds[kind](*(float(part) for part in rest.split(",") if rest))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"Latency {spec!r} is none of cost:SECONDS_PER_UNIT, constant:SECONDS, lognormal:MEDIAN,SIGMA, "
+            f"table2:AGENTS ({error}); try constant:0.5."
+        ) from error
 
 
 class Simulated:
-    """A `Backend` with scripted answers, latencies and faults.
+    """A `Backend` with scripted latencies (default: a task's complexity in seconds), answers and faults.
 
-    Parameters
-    ----------
-    latency : Latency, optional
-        How long a call takes; by default `by_cost()`: its task's complexity in seconds.
-    replies : mapping or callable, optional
-        The answer by tag, or a function of the request; else an answer that says who was asked what.
-    faults : mapping, optional
-        (tag, attempt) → `BackendError` class or "stall"; attempts of a tag count from 1.
-    seed : int
-        Seeds the latencies.
+    `replies`: the answer by tag, or a function of the request; else it says who was asked what. `faults`:
+    (tag, attempt) → `BackendError` class or "stall". `seed` seeds the latencies.
     """
 
     name = "simulated"
-    caps = Caps(context_window=CONTEXT_WINDOW, virtual=True)
+    caps = Caps(context_window=32_768, virtual=True)
 
     def __init__(
         self,
@@ -140,95 +104,73 @@ class Simulated:
         faults: Mapping[tuple[str, int], Fault] | None = None,
         seed: int = 0,
     ) -> None:
-        self.latency = latency or by_cost()
-        self._replies = replies
+        self._latency = latency or by_cost()
+        self._replies: Replies = {} if replies is None else replies
         self._faults = dict(faults or {})
         self._seed = seed
-        self._attempts: Counter[str] = Counter()
         self._closed = False
 
     def count_tokens(self, text: str) -> int:
         """An estimate: one for four characters."""
         return estimate_tokens(text)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Yield the scripted answer in a few pieces, spread evenly over the call's latency.
 
         Raises
         ------
-        BadRequest
-            The request makes no sense.
-        BackendTimeout
-            `request.timeout` seconds have passed.
-        EngineDead
-            The backend was closed.
         BackendError
-            Whatever `faults` says; halfway through the call's latency.
+            Whatever `faults` says, halfway; `EngineDead` when closed; as `guarded`.
         """
-        check_request(request)
-        if self._closed:
-            raise EngineDead("The simulated model was closed. Make a new Kit to go on.")
-        self._attempts[request.tag] += 1
-        attempt = self._attempts[request.tag]
-        start = anyio.current_time()
-        seconds = self.latency.seconds(request, _chance(self._seed, request.tag, attempt))
-        fault = self._faults.get((request.tag, attempt))
-        pieces, last = self._answer(request)
-        for index, piece in enumerate(pieces):
-            if fault is not None and index >= len(pieces) // 2:
-                await self._fail(request, attempt, fault, start, seconds)
-            await self._until(start, seconds * (index + 1) / len(pieces), request)
-            yield last if index == len(pieces) - 1 else Chunk(text=piece)
+        return guarded(self.name, request, self._stream(request))
 
     async def aclose(self) -> None:
         """Later calls raise `EngineDead`."""
         self._closed = True
 
-    def _answer(self, request: Request) -> tuple[list[str], Chunk]:
-        """The answer's pieces, and the chunk that ends it."""
+    async def _stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        if self._closed:
+            raise EngineDead("The simulated model was closed. Make a new Kit to go on.")
+        start = anyio.current_time()
+        seconds = self._latency(request, _chance(self._seed, request))
+        fault = self._faults.get((request.tag, request.attempt))
+        chunks = self._answer(request)
+        for index, chunk in enumerate(chunks):
+            if index == len(chunks) // 2 and isinstance(fault, str):
+                await anyio.sleep_forever()
+            elif index == len(chunks) // 2 and isinstance(fault, type):
+                await anyio.sleep_until(start + seconds / 2)
+                who = request.tag or "the request"
+                raise fault(f"simulated: {fault.__name__} of {who}, attempt {request.attempt}, as scripted.")
+            await anyio.sleep_until(start + seconds * (index + 1) / len(chunks))
+            yield chunk
+
+    def _answer(self, request: Request) -> list[Chunk]:
+        """The whole answer, in pieces."""
         stops = StopFilter(request.stop)
-        text = stops.push(self._reply(request)) + stops.flush()
-        finish: Finish = "stop"
-        if estimate_tokens(text) > request.max_tokens:
-            text, finish = text[: request.max_tokens * 4], "length"
+        whole = stops.push(self._reply(request)) + stops.flush()
+        text = whole[: request.max_tokens * 4]
         size = max(1, -(-len(text) // PIECES))
         pieces = [text[at : at + size] for at in range(0, len(text), size)] or [""]
         last = Chunk(
             text=pieces[-1],
-            finish=finish,
+            finish="stop" if text == whole else "length",
             prompt_tokens=sum(estimate_tokens(message.content) for message in request.messages),
             completion_tokens=estimate_tokens(text),
             estimated=True,
         )
-        return pieces, last
+        return [*(Chunk(text=piece) for piece in pieces[:-1]), last]
 
     def _reply(self, request: Request) -> str:
         """What to answer, whole."""
         if callable(self._replies):
             return self._replies(request)
-        if self._replies is not None and request.tag in self._replies:
-            return self._replies[request.tag]
         asked = " ".join(request.messages[-1].content.split())
-        return f"{request.tag or 'model'}: {asked[:80]}{'…' if len(asked) > 80 else ''}"
-
-    async def _fail(self, request: Request, attempt: int, fault: Fault, start: float, seconds: float) -> None:
-        """Carry out a scripted fault."""
-        if fault == "stall":
-            await self._until(start, math.inf, request)
-            return
-        await self._until(start, seconds / 2, request)
-        who = request.tag or "the request"
-        raise fault(f"simulated: {fault.__name__} of {who}, attempt {attempt}, as scripted.")
-
-    async def _until(self, start: float, after: float, request: Request) -> None:
-        """Sleep until `after` seconds from `start`, or raise at the request's deadline."""
-        limit = math.inf if request.timeout is None else request.timeout
-        await anyio.sleep_until(start + min(after, limit))
-        if after > limit:
-            raise timed_out(self.name, request)
+        short = asked if len(asked) <= 80 else f"{asked[:80]}…"
+        return self._replies.get(request.tag, f"{request.tag or 'model'}: {short}")
 
 
-def _chance(seed: int, tag: str, attempt: int) -> random.Random:
+def _chance(seed: int, request: Request) -> random.Random:
     """Random numbers of one call. Hashed by SHA-256: Python's own hash of a string varies by process."""
-    digest = hashlib.sha256(f"{seed}\0{attempt}\0{tag}".encode()).digest()
-    return random.Random(int.from_bytes(digest))
+    call = f"{seed}\0{request.seed}\0{request.attempt}\0{request.tag}"
+    return random.Random(int.from_bytes(hashlib.sha256(call.encode()).digest()))

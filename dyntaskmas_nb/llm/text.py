@@ -31,9 +31,10 @@ class StopFilter:
         if found:
             self.stopped, self._held = True, ""
             return text[: min(found)]
-        keep = max((_overlap(text, stop) for stop in self._stops), default=0)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
+        begun = (stop[:size] for stop in self._stops for size in range(1, len(stop)))
+        held = max((len(begin) for begin in begun if text.endswith(begin)), default=0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
 
     def flush(self) -> str:
         """Return what was held back: the text ended, so it is no stop string after all."""
@@ -41,18 +42,6 @@ class StopFilter:
         return held
 
 
-def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of `text` that begins `stop`."""
-    longest = min(len(text), len(stop) - 1)
-    return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)
-
-
 def estimate_tokens(text: str) -> int:
-    """Tokens of `text` where no tokenizer is at hand: one for four characters of English.
-
-    Examples
-    --------
-    >>> estimate_tokens("a plan"), estimate_tokens("")
-    (2, 0)
-    """
+    """Tokens of `text` where no tokenizer is at hand: one for four characters, as in English."""
     return -(-len(text) // 4)

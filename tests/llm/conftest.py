@@ -13,10 +13,9 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from dyntaskmas_nb.llm.embedded.chat import CONTROLS, ChatTokenizer
-from dyntaskmas_nb.llm.embedded.config import LlamaConfig, read_config
+from dyntaskmas_nb.llm.embedded.checkpoint import LlamaConfig, read_config, read_weights
 from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
 from dyntaskmas_nb.llm.embedded.model import Llama
-from dyntaskmas_nb.llm.embedded.weights import read_weights
 from dyntaskmas_nb.llm.openai_compatible import OpenAICompatible
 from tests.llm.openai_server import Server
 

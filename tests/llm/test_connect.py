@@ -10,6 +10,7 @@ from dyntaskmas_nb.llm.connect import connect
 from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
 from dyntaskmas_nb.llm.openai_compatible import OpenAICompatible
 from dyntaskmas_nb.llm.simulated import Simulated
+from tests.llm.test_simulated import ask, seconds
 
 
 @pytest.mark.parametrize("model", [None, "embedded"])
@@ -17,13 +18,6 @@ def test_the_embedded_model_is_the_default(model: str | None) -> None:
     backend = connect(model)
     assert isinstance(backend, EmbeddedLlama)
     assert backend.name == "embedded"
-
-
-def test_simulated_with_and_without_a_latency() -> None:
-    plain, timed = connect("simulated"), connect("simulated:constant:0.5")
-    assert isinstance(plain, Simulated)
-    assert isinstance(timed, Simulated)
-    assert (plain.latency.label, timed.latency.label) == ("cost × 1 s", "0.5 s")
 
 
 def test_an_address_with_and_without_a_model() -> None:
@@ -62,6 +56,6 @@ def test_anything_else_is_refused_with_the_choices(model: object) -> None:
         connect(model)  # type: ignore[arg-type]
 
 
-def test_a_wrong_latency_is_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"constant:0\.5"):
-        connect("simulated:warp")
+def test_simulated_with_and_without_a_latency() -> None:
+    assert seconds(connect("simulated"), ask(cost=3.0)) == [3.0]  # type: ignore[arg-type]
+    assert seconds(connect("simulated:constant:0.5"), ask()) == [0.5]  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import anyio
 import pytest
 
 from dyntaskmas_nb.errors import (
@@ -12,7 +11,7 @@ from dyntaskmas_nb.errors import (
 )
 from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
 from dyntaskmas_nb.llm.openai_compatible import OpenAICompatible
-from dyntaskmas_nb.llm.protocol import complete
+from dyntaskmas_nb.llm.protocol import Chunk, complete
 from tests.llm.openai_server import Body, Handler, Server, ask, serve, whole
 
 pytest.importorskip("openai", reason="needs dyntaskmas_nb[openai]")
@@ -87,37 +86,13 @@ async def test_a_refusal_for_another_reason_does_not_cost_the_schema(
     assert "response_format" in server.asked[-1]
 
 
-async def test_without_counts_from_the_server_they_are_estimated(
+async def test_counts_and_stop_strings_hold_whatever_the_server_does(
     backend: OpenAICompatible, server: Server
 ) -> None:
     server.chat = lambda handler, _: whole(handler, "length", usage=True)
-    done = await complete(backend, ask())
-    assert (done.finish, done.prompt_tokens, done.completion_tokens, done.estimated) == (
-        "length",
-        7,
-        5,
-        False,
-    )
+    counted, stopped = await complete(backend, ask()), await complete(backend, ask(stop=("d e",)))
     server.chat = lambda handler, _: whole(handler, "stop", usage=False)
-    done = await complete(backend, ask())
-    assert (done.finish, done.estimated) == ("stop", True)
-    assert (done.prompt_tokens, done.completion_tokens) == (3, 3)
-
-
-async def test_stop_strings_hold_whatever_the_server_does(backend: OpenAICompatible, server: Server) -> None:
-    server.chat = lambda handler, _: whole(handler, "length", usage=True)
-    done = await complete(backend, ask(stop=("d e",)))
-    assert (done.text, done.finish) == ("abc", "stop")
-
-
-async def test_many_at_once(backend: OpenAICompatible, llama: EmbeddedLlama) -> None:
-    said: dict[int, str] = {}
-
-    async def one(i: int) -> None:
-        said[i] = (await complete(backend, ask(f"Trip {i}."))).text
-
-    async with anyio.create_task_group() as group:
-        for i in range(8):
-            group.start_soon(one, i)
-    for i in range(8):
-        assert said[i] == (await complete(llama, ask(f"Trip {i}."))).text
+    guessed = await complete(backend, ask())
+    assert counted == Chunk(text="abcd efgh", finish="length", prompt_tokens=7, completion_tokens=5)
+    assert (stopped.text, stopped.finish) == ("abc", "stop")
+    assert (guessed.prompt_tokens, guessed.completion_tokens, guessed.estimated) == (3, 3, True)

@@ -15,21 +15,14 @@ from dyntaskmas_nb.errors import (
     BadRequest,
     ContextOverflow,
     EngineDead,
-    InvalidInput,
     Overloaded,
     Unavailable,
 )
 from dyntaskmas_nb.llm.openai_compatible import OpenAICompatible, Patience
 from dyntaskmas_nb.llm.protocol import complete
-from tests.llm.openai_server import Body, Handler, Server, ask, serve, whole
+from tests.llm.openai_server import Body, Handler, Server, ask, serve
 
 pytest.importorskip("openai", reason="needs dyntaskmas_nb[openai]")
-
-
-async def test_no_model_at_all(backend: OpenAICompatible, server: Server) -> None:
-    server.models = []
-    with pytest.raises(BadRequest, match="lists no model"):
-        await complete(backend, ask())
 
 
 @pytest.mark.parametrize(
@@ -74,11 +67,6 @@ def hang_up(handler: Handler, _: Body) -> None:
     handler.say("So ")
 
 
-def no_json(handler: Handler, _: Body) -> None:
-    handler.begin()
-    handler.event("{nonsense")
-
-
 def error_event(handler: Handler, _: Body) -> None:
     handler.begin()
     handler.say("So ")
@@ -91,12 +79,7 @@ def done_too_soon(handler: Handler, _: Body) -> None:
     handler.event("[DONE]")
 
 
-def not_our_protocol(handler: Handler, _: Body) -> None:
-    handler.begin()
-    handler.event({"choices": "none"})
-
-
-@pytest.mark.parametrize("chat", [hang_up, no_json, error_event, done_too_soon, not_our_protocol])
+@pytest.mark.parametrize("chat", [hang_up, error_event, done_too_soon])
 async def test_an_answer_that_breaks_off_is_unavailable(
     backend: OpenAICompatible, server: Server, chat: Callable[[Handler, Body], None]
 ) -> None:
@@ -105,12 +88,6 @@ async def test_an_answer_that_breaks_off_is_unavailable(
         await complete(backend, ask())
     server.chat = serve
     assert (await complete(backend, ask())).finish
-
-
-async def test_a_content_filter_is_a_refusal(backend: OpenAICompatible, server: Server) -> None:
-    server.chat = lambda handler, _: whole(handler, "content_filter", usage=True)
-    with pytest.raises(BadRequest, match="content filter"):
-        await complete(backend, ask())
 
 
 def stall(handler: Handler, say: str | None) -> None:
@@ -163,8 +140,3 @@ async def test_closed_is_closed(backend: OpenAICompatible) -> None:
     with pytest.raises(EngineDead, match="closed"):
         await complete(backend, ask())
     assert backend.count_tokens("12345") == 2
-
-
-def test_only_http_addresses() -> None:
-    with pytest.raises(InvalidInput, match="http"):
-        OpenAICompatible("127.0.0.1:8000")

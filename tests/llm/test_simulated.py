@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import subprocess
@@ -14,9 +13,16 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from dyntaskmas_nb.errors import BackendTimeout, EngineDead, InvalidInput, InvalidOutput, Overloaded
+from dyntaskmas_nb.errors import (
+    BackendError,
+    BackendTimeout,
+    EngineDead,
+    InvalidInput,
+    InvalidOutput,
+    Overloaded,
+)
 from dyntaskmas_nb.llm.protocol import Chunk, Completion, Message, Request, complete
-from dyntaskmas_nb.llm.simulated import Simulated, by_cost, constant, latency_from_spec, lognormal, table2
+from dyntaskmas_nb.llm.simulated import Simulated, constant, latency_from_spec, lognormal
 
 
 def ask(tag: str = "flights", **fields: object) -> Request:
@@ -44,87 +50,12 @@ def seconds(backend: Simulated, *requests: Request) -> list[float]:
     return virtually(play)  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize(
-    ("spec", "expected"),
-    [("cost", 3.0), ("cost:0.5", 1.5), ("constant:0.25", 0.25), ("constant:0", 0.0), ("lognormal:2,0", 2.0),
-     ("table2:16", (68.78 + 6.26 * 4) / 1000), ("table2:4", 0.0813)],
-)  # fmt: skip
-def test_a_call_takes_what_the_spec_says(spec: str, expected: float) -> None:
-    backend = Simulated(latency_from_spec(spec))
-    assert seconds(backend, ask(cost=3.0)) == pytest.approx(
-        [expected], abs=1e-5 if spec == "table2:4" else 1e-9
-    )
-
-
-def test_table2_is_called_calibrated_and_fits_the_print() -> None:
-    for agents, printed in {4: 81.3, 8: 86.5, 16: 93.8, 32: 104.2}.items():
-        latency = table2(agents)
-        assert "calibrated" in latency.label
-        assert 1000 * seconds(Simulated(latency), ask())[0] == pytest.approx(printed, abs=0.05)
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        *("", "fast", "constant", "constant:", "constant:x", "constant:-1", "constant:nan", "constant:1,2"),
-        *(
-            "table2:2.5",
-            "table2:0",
-            "table2:inf",
-            "lognormal:1",
-            "lognormal:1,-1",
-            "cost:inf",
-            "constant:1:2",
-        ),
-    ],
-)
-def test_nonsense_is_refused_in_one_line(spec: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        latency_from_spec(spec)
-    assert len(str(caught.value).splitlines()) == 1
-    assert repr(spec) in str(caught.value)
-
-
 def test_lognormal_has_its_median_and_spread() -> None:
     times = sorted(seconds(Simulated(lognormal(2.0, 0.5)), *(ask(f"t{i}") for i in range(600))))
     assert times[300] == pytest.approx(2.0, rel=0.08)
     logs = [math.log(value) for value in times]
     mean = sum(logs) / 600
     assert math.sqrt(sum((value - mean) ** 2 for value in logs) / 600) == pytest.approx(0.5, rel=0.1)
-
-
-def test_latency_depends_on_seed_tag_and_attempt_but_not_on_order() -> None:
-    calls = [ask("a"), ask("b"), ask("a"), ask("c")]
-
-    def times(order: tuple[int, ...], seed: int = 5) -> dict[tuple[str, int], float]:
-        backend, count = Simulated(lognormal(1.0, 1.0), seed=seed), {"a": 0, "b": 0, "c": 0}
-        result = {}
-        for value, index in zip(seconds(backend, *(calls[i] for i in order)), order, strict=True):
-            tag = calls[index].tag
-            count[tag] += 1
-            result[tag, count[tag]] = round(value, 9)
-        return result
-
-    first = times((0, 1, 2, 3))
-    assert len(set(first.values())) == 4
-    assert all(times(order) == first for order in itertools.permutations(range(4)))
-    assert times((0, 1, 2, 3), seed=6) != first
-
-
-def test_latencies_are_the_same_in_every_process() -> None:
-    code = (
-        "from tests.llm.test_simulated import ask, seconds\n"
-        "from dyntaskmas_nb.llm.simulated import Simulated, lognormal\n"
-        "print(seconds(Simulated(lognormal(1.0, 1.0), seed=3), ask('a'), ask('b'), ask('a')))"
-    )
-    said = {
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
-        ).stdout
-        for seed in ("0", "1", "77")
-    }  # fmt: skip
-    assert len(said) == 1
 
 
 def test_replies_by_tag_by_function_and_by_default() -> None:
@@ -172,22 +103,6 @@ def test_chunks_arrive_over_the_whole_latency() -> None:
     assert [chunk.finish for _, chunk in arrived] == [None, None, None, "stop"]
 
 
-def test_scripted_faults_strike_once_and_halfway() -> None:
-    async def play() -> list[object]:
-        backend = Simulated(constant(2.0), faults={("flights", 1): Overloaded, ("flights", 3): InvalidOutput})
-        seen: list[object] = []
-        for _ in range(4):
-            start = anyio.current_time()
-            try:
-                await complete(backend, ask())
-                seen.append((None, anyio.current_time() - start))
-            except (Overloaded, InvalidOutput) as error:
-                seen.append((type(error), anyio.current_time() - start))
-        return seen
-
-    assert virtually(play) == [(Overloaded, 1.0), (None, 2.0), (InvalidOutput, 1.0), (None, 2.0)]
-
-
 def test_a_stall_lasts_until_the_deadline_or_cancellation() -> None:
     async def play() -> tuple[float, bool]:
         backend = Simulated(constant(1.0), faults={("flights", n): "stall" for n in (1, 2)})
@@ -202,29 +117,6 @@ def test_a_stall_lasts_until_the_deadline_or_cancellation() -> None:
     assert virtually(play) == (30.0, True)
 
 
-def test_the_deadline_holds_in_the_stream_itself() -> None:
-    async def play() -> float:
-        start = anyio.current_time()
-        with pytest.raises(BackendTimeout):
-            async for _ in Simulated(constant(9.0)).stream(ask(timeout=3.0)):
-                pass
-        return anyio.current_time() - start
-
-    assert virtually(play) == 3.0
-
-
-def test_many_at_once_in_virtual_time_cost_the_longest() -> None:
-    async def play() -> float:
-        backend = Simulated(by_cost(2.0))
-        start = anyio.current_time()
-        async with anyio.create_task_group() as group:
-            for i in range(200):
-                group.start_soon(complete, backend, ask(f"t{i}", cost=float(i)))
-        return anyio.current_time() - start
-
-    assert virtually(play) == pytest.approx(398.0)
-
-
 async def test_closed_is_closed() -> None:
     backend = Simulated(constant(0))
     async with aclosing(backend.stream(ask())) as chunks:
@@ -234,3 +126,68 @@ async def test_closed_is_closed() -> None:
         await complete(backend, ask())
     assert backend.caps.virtual
     assert backend.count_tokens("12345") == 2
+
+
+def test_a_call_takes_what_the_spec_says() -> None:
+    for spec, expected in {"cost": 3.0, "cost:0.5": 1.5, "constant:0": 0.0, "lognormal:2,0": 2.0}.items():
+        assert seconds(Simulated(latency_from_spec(spec)), ask(cost=3.0)) == pytest.approx([expected])
+    for agents, printed in {4: 81.3, 8: 86.5, 16: 93.8, 32: 104.2}.items():
+        took = seconds(Simulated(latency_from_spec(f"table2:{agents}")), ask())[0]
+        assert 1000 * took == pytest.approx(printed, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    "fast constant constant: constant:x constant:-1 constant:nan constant:1,2 table2:2.5 table2:0 table2:inf "
+    "lognormal:1 lognormal:1,-1 constant:1:2".split(),
+)
+def test_nonsense_is_refused_in_one_line(spec: str) -> None:
+    with pytest.raises(InvalidInput, match="is none of") as caught:
+        latency_from_spec(spec)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+CALLS = [ask("a"), ask("b"), ask("a", attempt=2), ask("a", seed=1)]
+
+
+def test_latency_depends_on_the_request_alone_in_any_order_and_again() -> None:
+    backend = Simulated(lognormal(1.0, 1.0), seed=5)
+    first = seconds(backend, *CALLS)
+    assert len({round(value, 9) for value in first}) == 4
+    assert seconds(backend, *CALLS[::-1])[::-1] == pytest.approx(
+        first
+    )  # the same backend: nothing is counted
+    assert seconds(Simulated(lognormal(1.0, 1.0), seed=6), *CALLS) != pytest.approx(first)
+
+
+def test_latencies_are_the_same_in_every_process() -> None:
+    code = (
+        "from tests.llm.test_simulated import CALLS, seconds\n"
+        "from dyntaskmas_nb.llm.simulated import Simulated, lognormal\n"
+        "print(seconds(Simulated(lognormal(1.0, 1.0), seed=3), *CALLS))"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+        ).stdout
+        for seed in ("0", "77")
+    }  # fmt: skip
+    assert len(said) == 1
+
+
+def test_scripted_faults_strike_their_attempt_halfway_every_time() -> None:
+    backend = Simulated(constant(2.0), faults={("flights", 1): Overloaded, ("flights", 3): InvalidOutput})
+
+    async def play() -> list[object]:
+        seen: list[object] = []
+        for attempt in (1, 2, 3, 1):
+            start, error = anyio.current_time(), None
+            try:
+                await complete(backend, ask(attempt=attempt))
+            except BackendError as caught:
+                error = type(caught)
+            seen.append((error, anyio.current_time() - start))
+        return seen
+
+    assert virtually(play) == [(Overloaded, 1.0), (None, 2.0), (InvalidOutput, 1.0), (Overloaded, 1.0)]

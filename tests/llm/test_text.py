@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dyntaskmas_nb.llm.text import StopFilter, estimate_tokens
+from dyntaskmas_nb.llm.text import StopFilter
 
 few = st.text("ab.", max_size=12)
 
@@ -30,15 +30,3 @@ def test_text_is_held_back_only_while_it_may_be_a_stop_string() -> None:
     filtered = StopFilter(["</s>"])
     assert [filtered.push(piece) for piece in ("a<", "/b", "<")] == ["a", "</b", ""]
     assert filtered.flush() == "<"
-
-
-def test_estimates_round_up() -> None:
-    assert [estimate_tokens("x" * n) for n in (0, 1, 4, 5)] == [0, 1, 1, 2]
-
-
-def test_a_stop_string_may_be_split_anywhere() -> None:
-    for at in range(1, 5):
-        filtered = StopFilter(["<end>"])
-        assert filtered.push("x" + "<end>"[:at]) == "x"
-        assert filtered.push("<end>"[at:] + "y") == ""
-        assert filtered.stopped

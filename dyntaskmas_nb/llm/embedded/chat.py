@@ -9,16 +9,12 @@ its turn or open another. (A checkpoint with a template of its own needs one her
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dyntaskmas_nb.errors import BadRequest, BadWeights
-from dyntaskmas_nb.llm.embedded.config import LlamaConfig
+from dyntaskmas_nb.llm.embedded.checkpoint import LlamaConfig
 from dyntaskmas_nb.llm.protocol import Message
-
-if TYPE_CHECKING:
-    from llguidance import LLTokenizer
 
 BEGIN, END = "<|bos|>", "<|end|>"
 ROLES = {"system": "<|system|>", "user": "<|user|>", "assistant": "<|assistant|>"}
@@ -26,14 +22,7 @@ CONTROLS = (BEGIN, *ROLES.values(), END)
 
 
 class ChatTokenizer:
-    """Text to tokens and back, with the chat template.
-
-    Raises
-    ------
-    BadWeights
-        `tokenizer.json` is missing, damaged, larger than the model's vocabulary, or lacks the template's
-        special tokens.
-    """
+    """Text to tokens and back, with the chat template; `BadWeights` where `tokenizer.json` cannot serve."""
 
     def __init__(self, folder: Path, config: LlamaConfig) -> None:
         from llguidance import LLTokenizer
@@ -43,27 +32,20 @@ class ChatTokenizer:
         try:
             source = path.read_text(encoding="utf-8")
             self._tokenizer = Tokenizer.from_str(source)
-        except FileNotFoundError:
-            raise BadWeights(
-                f"No tokenizer: {path} is missing. Give the folder of a complete checkpoint."
-            ) from None
-        except Exception as error:
+        except Exception as error:  # tokenizers raises nothing narrower
             raise BadWeights(f"{path} cannot be read: {error}. Fetch the checkpoint again.") from error
         self._tokenizer.encode_special_tokens = True  # special tokens in a text are text
-        found = {name: self._tokenizer.token_to_id(name) for name in CONTROLS}
-        missing = [name for name, token in found.items() if token is None]
-        if missing:
+        vocabulary = self._tokenizer.get_vocab()
+        if missing := [name for name in CONTROLS if name not in vocabulary]:
             raise BadWeights(f"{path} lacks the special tokens {', '.join(missing)} of the chat template.")
-        if self._tokenizer.get_vocab_size() > config.vocab_size:
+        if len(vocabulary) > config.vocab_size:
             raise BadWeights(f"{path} has more tokens than the model's vocabulary of {config.vocab_size}.")
-        self._controls = {name: token for name, token in found.items() if token is not None}
-        self.end = self._controls[END]
-        special = (
-            token for token, added in self._tokenizer.get_added_tokens_decoder().items() if added.special
-        )
-        self.ends = frozenset(self._controls.values()) | frozenset(special) | frozenset(config.eos_token_ids)
+        self._controls = {name: vocabulary[name] for name in CONTROLS}
+        added = self._tokenizer.get_added_tokens_decoder().items()
+        special = (token for token, entry in added if entry.special)
+        self.ends = frozenset({*self._controls.values(), *special, *config.eos_token_ids})
         """Any of these ends the answer: the model turned to another speaker, or to nobody."""
-        self.bytes_tokenizer = LLTokenizer(source, n_vocab=config.vocab_size, eos_token=self.end)
+        self.bytes_tokenizer = LLTokenizer(source, n_vocab=config.vocab_size, eos_token=self._controls[END])
         """The same vocabulary as bytes, for grammars and decoding."""
         if not self.ends.isdisjoint(self.encode("".join(CONTROLS))):
             raise BadWeights(f"{path} reads special tokens out of ordinary text: a message could forge them.")
@@ -78,26 +60,16 @@ class ChatTokenizer:
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Tokens of a conversation, up to where the assistant's answer begins."""
-        tokens = [self._controls[BEGIN]]
+        token = self._controls
+        tokens = [token[BEGIN]]
         for message in messages:
-            tokens += [self._controls[ROLES[message.role]], *self.encode(message.content), self.end]
-        return [*tokens, self._controls[ROLES["assistant"]]]
+            tokens += [token[ROLES[message.role]], *self.encode(message.content), token[END]]
+        return [*tokens, token[ROLES["assistant"]]]
 
-    def decoder(self) -> TextDecoder:
-        """A fresh decoder for one answer."""
-        return TextDecoder(self.bytes_tokenizer)
+    def decoder(self) -> Callable[[int], str]:
+        """For one answer: from each token to the text it completes, every character as soon as it is whole.
 
-
-class TextDecoder:
-    """Tokens to text, each character as soon as its last byte is there.
-
-    Bytes that cannot be UTF-8 become U+FFFD; an unfinished character at the end of an answer is dropped.
-    """
-
-    def __init__(self, tokenizer: LLTokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
-
-    def push(self, token: int) -> str:
-        """Text that `token` completes."""
-        return self._utf8.decode(self._tokenizer.decode_bytes([token]))
+        Bytes that cannot be UTF-8 become U+FFFD; an unfinished character at the end is dropped.
+        """
+        utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        return lambda token: utf8.decode(self.bytes_tokenizer.decode_bytes([token]))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyntaskmas_nb.errors import BadRequest, InvalidOutput
-from dyntaskmas_nb.llm.embedded.weights import Floats
+from dyntaskmas_nb.llm.embedded.checkpoint import Floats
 
 if TYPE_CHECKING:
     from llguidance import LLTokenizer
@@ -27,13 +27,7 @@ CLOSE: Final = 4e-4
 
 
 class Grammar:
-    """Keeps an answer valid under a JSON schema.
-
-    Raises
-    ------
-    BadRequest
-        The schema is malformed or uses a keyword that cannot be enforced.
-    """
+    """Keeps an answer valid under a JSON schema; `BadRequest` for one that cannot be enforced."""
 
     def __init__(self, tokenizer: LLTokenizer, schema: Mapping[str, Any]) -> None:
         from llguidance import LLMatcher
@@ -49,25 +43,20 @@ class Grammar:
             raise BadRequest(f"The JSON schema cannot be enforced: {problem}. Simplify the schema.")
         self._matcher = LLMatcher(tokenizer, rules)
 
-    @property
-    def complete(self) -> bool:
-        """Whether nothing but the end can follow."""
-        return self._matcher.is_stopped()
-
     def allow(self, logits: Floats) -> Floats:
-        """`logits` with what the grammar forbids at −∞."""
+        """`logits` with what the grammar forbids at −∞; raises `InvalidOutput` when its parser gives up."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         allowed = np.unpackbits(bits, count=len(logits), bitorder="little").view(np.bool_)
         self._check()
         return np.where(allowed, logits, np.float32(-np.inf))
 
-    def advance(self, token: int) -> None:
-        """Take note of the token chosen."""
+    def advance(self, token: int) -> bool:
+        """Take note of the token chosen; whether nothing but the end can follow. Raises as `allow`."""
         self._matcher.consume_token(token)
         self._check()
+        return self._matcher.is_stopped()
 
     def _check(self) -> None:
-        """Raise when the matcher gave up (a limit of its parser)."""
         if self._matcher.is_error():
             problem = self._matcher.get_error()
             raise InvalidOutput(f"The JSON schema could not be followed to the end: {problem}")
@@ -85,26 +74,27 @@ class Sampler:
     """
 
     def __init__(self, temperature: float, seed: int, grammar: Grammar | None) -> None:
-        self.grammar = grammar
+        self._grammar = grammar
         self._temperature = temperature
-        self._random = np.random.Generator(np.random.PCG64(seed)) if temperature else None
+        self._random = np.random.Generator(np.random.PCG64(seed))
         self._noise: float | NDArray[np.float64] = 0.0
 
     def choose(self, logits: Floats) -> int | None:
         """The next token, or None when too close to call: then ask `settle` with exact logits."""
-        if self._random is not None:
+        if self._temperature:
             self._noise = self._temperature * np.log(self._random.standard_exponential(len(logits)))
         scores = self._scores(logits)
         best = int(scores.argmax())
-        contenders = np.count_nonzero(scores > scores[best] - CLOSE)
-        return best if contenders == 1 else None
+        return best if np.count_nonzero(scores > scores[best] - CLOSE) == 1 else None
 
     def settle(self, logits: Floats) -> int:
         """The token that `choose` left open: the first of the best."""
         return int(self._scores(logits).argmax())
 
+    def advance(self, token: int) -> bool:
+        """Take note of the token chosen; whether the grammar, if any, is complete."""
+        return self._grammar is not None and self._grammar.advance(token)
+
     def _scores(self, logits: Floats) -> NDArray[np.floating]:
         """What the choice maximises."""
-        if self.grammar is not None:
-            logits = self.grammar.allow(logits)
-        return logits - self._noise
+        return (logits if self._grammar is None else self._grammar.allow(logits)) - self._noise

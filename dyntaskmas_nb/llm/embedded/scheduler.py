@@ -9,14 +9,14 @@ silence those already speaking.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from dyntaskmas_nb.errors import BackendError, ContextOverflow
-from dyntaskmas_nb.llm.embedded.chat import ChatTokenizer, TextDecoder
+from dyntaskmas_nb.llm.embedded.chat import ChatTokenizer
+from dyntaskmas_nb.llm.embedded.checkpoint import Floats
 from dyntaskmas_nb.llm.embedded.model import Llama
 from dyntaskmas_nb.llm.embedded.sampling import Grammar, Sampler
-from dyntaskmas_nb.llm.embedded.weights import Floats
 from dyntaskmas_nb.llm.protocol import Chunk, Finish, Request
 from dyntaskmas_nb.llm.text import StopFilter
 
@@ -31,17 +31,17 @@ class _Sequence:
     """A request on its way; `tokens` is the prompt followed by the answer so far."""
 
     key: Hashable
-    order: int
-    request: Request
+    rank: tuple[float, int]
     tokens: list[int]
     prompt_tokens: int
+    max_tokens: int
     sampler: Sampler
-    decoder: TextDecoder
+    decode: Callable[[int], str]
     stops: StopFilter
 
     def __lt__(self, other: _Sequence) -> bool:
         """Who is admitted first."""
-        return (-self.request.priority, self.order) < (-other.request.priority, other.order)
+        return self.rank < other.rank
 
 
 class Scheduler:
@@ -56,11 +56,6 @@ class Scheduler:
         self._submitted = 0
 
     @property
-    def running(self) -> int:
-        """Sequences in the batch."""
-        return len(self._running)
-
-    @property
     def idle(self) -> bool:
         """Whether there is nothing to do."""
         return not (self._running or self._waiting)
@@ -68,12 +63,8 @@ class Scheduler:
     def submit(self, key: Hashable, request: Request) -> None:
         """Queue `request`; its chunks come out of `step` under `key`.
 
-        Raises
-        ------
-        ContextOverflow
-            Prompt and `max_tokens` do not fit the context window. Nothing has been computed.
-        BadRequest
-            The JSON schema cannot be enforced, or a message is no text.
+        Raises `ContextOverflow` when prompt and `max_tokens` do not fit the window, `BadRequest` when the
+        schema cannot be enforced or a message is no text; nothing has been computed then.
         """
         tokens = self._tokenizer.prompt(request.messages)
         window = self._model.config.max_position_embeddings
@@ -85,17 +76,17 @@ class Scheduler:
             )
         schema = request.json_schema
         grammar = None if schema is None else Grammar(self._tokenizer.bytes_tokenizer, schema)
+        self._submitted += 1
         sequence = _Sequence(
             key=key,
-            order=self._submitted,
-            request=request,
+            rank=(-request.priority, self._submitted),
             tokens=tokens,
             prompt_tokens=len(tokens),
+            max_tokens=request.max_tokens,
             sampler=Sampler(request.temperature, request.seed, grammar),
-            decoder=self._tokenizer.decoder(),
+            decode=self._tokenizer.decoder(),
             stops=StopFilter(request.stop),
         )
-        self._submitted += 1
         heapq.heappush(self._waiting, sequence)
 
     def cancel(self, key: Hashable) -> None:
@@ -109,70 +100,62 @@ class Scheduler:
 
     def step(self) -> list[Output]:
         """Admit who can be, and give every running sequence one token."""
-        outputs = self._admit()
-        if not self._running:
-            return outputs
-        last = [sequence.tokens[-1] for sequence in self._running]
-        held = [len(sequence.tokens) - 1 for sequence in self._running]
-        logits = self._model.decode(last, held)
-        finished = []
-        for row, sequence in enumerate(self._running):
-            if self._advance(row, sequence, logits[row], outputs):
-                finished.append(row)
-        for row in reversed(finished):
-            self._leave(row)
+        outputs: list[Output] = []
+        self._admit(outputs)
+        if self._running:
+            last = [sequence.tokens[-1] for sequence in self._running]
+            held = [len(sequence.tokens) - 1 for sequence in self._running]
+            logits = self._model.decode(last, held)
+            finished = [row for row in range(len(last)) if self._advance(row, logits[row], outputs)]
+            for row in reversed(finished):
+                self._leave(row)
         return outputs
 
-    def _admit(self) -> list[Output]:
+    def _admit(self, outputs: list[Output]) -> None:
         """Move waiting requests into free rows; each gets its first token from its prompt."""
-        outputs: list[Output] = []
         budget = PREFILL_BUDGET
         while self._waiting and len(self._running) < self._max_batch and budget > 0:
             sequence = heapq.heappop(self._waiting)
             budget -= sequence.prompt_tokens
             row = len(self._running)
             self._running.append(sequence)
-            logits = self._model.prefill(row, sequence.tokens)
-            if self._advance(row, sequence, logits, outputs):
+            if self._advance(row, self._model.prefill(row, sequence.tokens), outputs):
                 self._leave(row)
-        return outputs
 
-    def _advance(self, row: int, sequence: _Sequence, logits: Floats, outputs: list[Output]) -> bool:
-        """Give `sequence` its next token; whether it is finished, or failed.
+    def _advance(self, row: int, logits: Floats, outputs: list[Output]) -> bool:
+        """Give a row its next token; whether it is finished, or failed.
 
         A close call is settled by computing the sequence again, alone.
         """
+        sequence = self._running[row]
         try:
             token = sequence.sampler.choose(logits)
             if token is None:
                 token = sequence.sampler.settle(self._model.prefill(row, sequence.tokens))
-            return self._say(sequence, token, outputs)
+            chunk = self._say(sequence, token)
         except BackendError as error:  # the grammar gave up: this request's failure, nobody else's
             outputs.append((sequence.key, error))
             return True
+        if chunk.text or chunk.finish:
+            outputs.append((sequence.key, chunk))
+        return chunk.finish is not None
 
-    def _say(self, sequence: _Sequence, token: int, outputs: list[Output]) -> bool:
-        """Add `token` to the answer and its text to `outputs`; whether the answer is finished."""
+    def _say(self, sequence: _Sequence, token: int) -> Chunk:
+        """Add `token` to the answer, and return what it says."""
         sequence.tokens.append(token)
         count = len(sequence.tokens) - sequence.prompt_tokens
         ended = token in self._tokenizer.ends
-        text = "" if ended else sequence.stops.push(sequence.decoder.push(token))
-        grammar = sequence.sampler.grammar
-        if grammar is not None and not ended:
-            grammar.advance(token)
+        text = "" if ended else sequence.stops.push(sequence.decode(token))
+        complete = not ended and sequence.sampler.advance(token)
         finish: Finish | None = None
-        if ended or sequence.stops.stopped or (grammar is not None and grammar.complete):
+        if ended or complete or sequence.stops.stopped:
             finish = "stop"
-        elif count >= sequence.request.max_tokens:
+        elif count >= sequence.max_tokens:
             finish = "length"
-        if finish is not None:
-            text += sequence.stops.flush()
-            prompt = sequence.prompt_tokens
-            last = Chunk(text=text, finish=finish, prompt_tokens=prompt, completion_tokens=count)
-            outputs.append((sequence.key, last))
-        elif text:
-            outputs.append((sequence.key, Chunk(text=text)))
-        return finish is not None
+        if finish is None:
+            return Chunk(text=text)
+        text += sequence.stops.flush()
+        return Chunk(text=text, finish=finish, prompt_tokens=sequence.prompt_tokens, completion_tokens=count)
 
     def _leave(self, row: int) -> None:
         """Take a row out; the last one moves into the hole so that rows stay dense."""

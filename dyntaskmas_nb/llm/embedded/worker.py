@@ -15,7 +15,6 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
@@ -34,42 +33,19 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.loop = anyio.lowlevel.current_token().native_token
-        self._items: deque[Chunk | BackendError] = deque()
-        self._news = anyio.Event()
-
-    def put(self, item: Chunk | BackendError) -> None:
-        """Add an item; called by the engine thread, which then has `wake` called on the loop."""
-        self._items.append(item)
-
-    def wake(self) -> None:
-        """Let the waiting reader look; called on the loop."""
-        self._news.set()
+        self.items: deque[Chunk | BackendError] = deque()
+        self.news = anyio.Event()
 
     async def get(self) -> Chunk:
         """Wait for the next chunk; raises the error the engine left instead."""
-        while not self._items:
-            # `put` precedes `wake`, and `wake` runs on this loop: it cannot fall between these two lines.
-            self._news = anyio.Event()
-            await self._news.wait()
-        item = self._items.popleft()
+        while not self.items:
+            # The engine appends, then has `news` set on this loop: that cannot fall between these two lines.
+            self.news = anyio.Event()
+            await self.news.wait()
+        item = self.items.popleft()
         if isinstance(item, BackendError):
             raise item
         return item
-
-
-@dataclass(frozen=True, slots=True)
-class _Submit:
-    mailbox: Mailbox
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class _Cancel:
-    mailbox: Mailbox
-
-
-class _Stop:
-    """Ends the thread."""
 
 
 class Worker:
@@ -77,28 +53,24 @@ class Worker:
 
     def __init__(self, scheduler: Scheduler, blas_threads: int | None = None) -> None:
         self._blas_threads = blas_threads
-        self._commands: queue.SimpleQueue[_Submit | _Cancel | _Stop] = queue.SimpleQueue()
+        # A request to begin, a mailbox with None to cancel, or None to stop.
+        self._commands: queue.SimpleQueue[tuple[Mailbox, Request | None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()  # guards _open and _dead between the engine and the callers
         self._open: set[Mailbox] = set()
-        self._dead: EngineDead | None = None
-        self._thread = threading.Thread(target=self._run, args=(scheduler,), name="dyntaskmas-llama")
-        self._thread.daemon = True
+        self._dead: Callable[[], EngineDead] | None = None
+        self._thread = threading.Thread(
+            target=self._run, args=(scheduler,), name="dyntaskmas-llama", daemon=True
+        )
         self._thread.start()
 
     def submit(self, request: Request) -> Mailbox:
-        """Queue `request`; call on the event loop that will read the mailbox.
-
-        Raises
-        ------
-        EngineDead
-            The engine crashed (the cause is attached) or was stopped.
-        """
+        """Queue `request`, on the loop that will read the mailbox; raises `EngineDead` when the engine is."""
         mailbox = Mailbox()
         with self._lock:
             if self._dead is not None:
-                raise EngineDead(str(self._dead)) from self._dead.__cause__
+                raise self._dead()
             self._open.add(mailbox)
-        self._commands.put(_Submit(mailbox, request))
+        self._commands.put((mailbox, request))
         return mailbox
 
     def cancel(self, mailbox: Mailbox) -> None:
@@ -107,16 +79,17 @@ class Worker:
             if mailbox not in self._open:
                 return
             self._open.discard(mailbox)
-        self._commands.put(_Cancel(mailbox))
+        self._commands.put((mailbox, None))
 
     def stop(self, timeout: float = 5.0) -> None:
         """End the thread after the step it is in; whoever waits gets `EngineDead`."""
-        self._commands.put(_Stop())
+        self._commands.put(None)
         if self._thread is not threading.current_thread():  # a finaliser may run on any thread
             self._thread.join(timeout)
 
     def _run(self, scheduler: Scheduler) -> None:
         """The thread: commands first, then a step, then the mail."""
+        message, cause = "was closed", None
         try:
             blas = ThreadpoolController()
             while self._obey(scheduler):
@@ -124,25 +97,33 @@ class Worker:
                     outputs = scheduler.step()
                 self._deliver(outputs)
         except BaseException as error:  # noqa: BLE001  becomes every caller's EngineDead
-            dead = EngineDead(f"The embedded model's engine crashed ({error!r}). Make a new Kit to go on.")
-            dead.__cause__ = error
-            self._end(dead)
-        else:
-            self._end(EngineDead("The embedded model was closed. Make a new Kit to go on."))
+            message, cause = f"crashed ({error!r})", error
+
+        def dead() -> EngineDead:
+            """Raise anew for each: one exception raised in two places would mix their tracebacks."""
+            again = EngineDead(f"The embedded model's engine {message}. Make a new Kit to go on.")
+            again.__cause__ = cause
+            return again
+
+        with self._lock:
+            self._dead = dead
+            waiting = list(self._open)
+        self._deliver((mailbox, dead()) for mailbox in waiting)
 
     def _obey(self, scheduler: Scheduler) -> bool:
         """Carry out the commands that came, waiting for one when idle; False to end."""
         while scheduler.idle or not self._commands.empty():
-            match self._commands.get():
-                case _Stop():
-                    return False
-                case _Cancel(mailbox=mailbox):
-                    scheduler.cancel(mailbox)
-                case _Submit(mailbox=mailbox, request=request):
-                    try:
-                        scheduler.submit(mailbox, request)
-                    except BackendError as refusal:
-                        self._deliver([(mailbox, refusal)])
+            command = self._commands.get()
+            if command is None:
+                return False
+            mailbox, request = command
+            if request is None:
+                scheduler.cancel(mailbox)
+                continue
+            try:
+                scheduler.submit(mailbox, request)
+            except BackendError as refusal:
+                self._deliver([(mailbox, refusal)])
         return True
 
     def _deliver(self, outputs: Iterable[tuple[object, Chunk | BackendError]]) -> None:
@@ -150,40 +131,21 @@ class Worker:
         readers: dict[object, set[Mailbox]] = {}
         for mailbox, item in outputs:
             assert isinstance(mailbox, Mailbox)
-            mailbox.put(item)
+            mailbox.items.append(item)
             readers.setdefault(mailbox.loop, set()).add(mailbox)
             if isinstance(item, BackendError) or item.finish is not None:
                 with self._lock:
                     self._open.discard(mailbox)
         for loop, mailboxes in readers.items():
+            asyncio = hasattr(loop, "call_soon_threadsafe")  # else trio's token
+            soon = getattr(loop, "call_soon_threadsafe" if asyncio else "run_sync_soon")
             try:
-                _soon(loop)(_wake, mailboxes)
+                soon(_wake, mailboxes)
             except RuntimeError:  # that loop has ended (asyncio: closed; trio: RunFinishedError)
                 for mailbox in mailboxes:
                     self.cancel(mailbox)
 
-    def _end(self, dead: EngineDead) -> None:
-        """Tell everybody who waits, now and later."""
-        with self._lock:
-            self._dead = dead
-            waiting = list(self._open)
-        self._deliver((mailbox, _copy(dead)) for mailbox in waiting)
-
-
-def _copy(dead: EngineDead) -> EngineDead:
-    """The same error again: an exception raised in two places would mix their tracebacks."""
-    again = EngineDead(str(dead))
-    again.__cause__ = dead.__cause__
-    return again
-
-
-def _soon(loop: object) -> Callable[..., object]:
-    """How to have a function called on `loop` (asyncio's or trio's), from any thread, without waiting."""
-    name = "call_soon_threadsafe" if hasattr(loop, "call_soon_threadsafe") else "run_sync_soon"
-    soon: Callable[..., object] = getattr(loop, name)
-    return soon
-
 
 def _wake(mailboxes: Iterable[Mailbox]) -> None:
     for mailbox in mailboxes:
-        mailbox.wake()
+        mailbox.news.set()

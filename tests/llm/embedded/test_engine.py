@@ -16,12 +16,11 @@ from dyntaskmas_nb.errors import (
     BadWeights,
     ContextOverflow,
     EngineDead,
-    InvalidInput,
 )
-from dyntaskmas_nb.llm.embedded.engine import SHIPPED, EmbeddedLlama
+from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
 from dyntaskmas_nb.llm.embedded.model import Llama
 from dyntaskmas_nb.llm.embedded.sampling import Sampler
-from dyntaskmas_nb.llm.embedded.scheduler import Output, Scheduler
+from dyntaskmas_nb.llm.embedded.scheduler import Scheduler
 from dyntaskmas_nb.llm.protocol import Message, Request, complete
 
 
@@ -106,53 +105,6 @@ async def test_closing_a_stream_frees_its_row(llama: EmbeddedLlama, monkeypatch:
     assert seen[0].idle
 
 
-async def test_a_cancelled_waiter_never_runs(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prompts: list[int] = []
-    spoken, gate = threading.Event(), threading.Event()
-    prefill, step = Llama.prefill, Scheduler.step
-
-    def counted(self: Llama, row: int, ids: list[int]) -> object:
-        prompts.append(len(ids))
-        return prefill(self, row, ids)
-
-    def held(self: Scheduler) -> list[Output]:
-        """After the first words, stand still until the gate opens."""
-        if spoken.is_set():
-            gate.wait(30)
-        outputs = step(self)
-        if outputs:
-            spoken.set()
-        return outputs
-
-    monkeypatch.setattr(
-        Sampler, "choose", lambda self, logits: int(logits[6:].argmax()) + 6
-    )  # no close calls
-    monkeypatch.setattr(Llama, "prefill", counted)
-    monkeypatch.setattr(Scheduler, "step", held)
-    backend = EmbeddedLlama(tiny_folder, max_batch=1)
-    async with aclosing(backend.stream(ask(0, 300))) as running:
-        await anext(running)
-        with anyio.move_on_after(0.05) as scope:
-            await complete(backend, ask(1))
-        assert scope.cancelled_caught
-    gate.set()
-    assert (await complete(backend, ask(2))).text
-    assert len(prompts) == 2
-    await backend.aclose()
-
-
-async def test_the_request_s_deadline_holds_in_the_stream(
-    llama: EmbeddedLlama, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await complete(llama, ask())
-    held = threading.Event()
-    monkeypatch.setattr(Scheduler, "step", lambda self: held.wait(10) and [])
-    with pytest.raises(BackendTimeout, match=r"hotels within 0\.05 s"):
-        async for _ in llama.stream(ask(tag="hotels", timeout=0.05)):
-            pass
-    held.set()
-
-
 async def test_refusals_do_not_hurt_the_engine(llama: EmbeddedLlama) -> None:
     for request, error in [
         (ask(max_tokens=0), BadRequest),
@@ -210,30 +162,39 @@ async def test_closed_is_closed_for_those_who_wait_and_later(tiny_folder: Path) 
         await complete(never_used, ask())
 
 
-def test_nothing_is_read_before_the_first_use(tmp_path: Path) -> None:
-    backend = EmbeddedLlama(tmp_path / "missing")
+async def test_a_deadline_and_a_lost_model_are_typed_errors(
+    llama: EmbeddedLlama, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(BadWeights, match=r"config\.json is missing"):
-        anyio.run(complete, backend, ask())
-    with pytest.raises(BadWeights):
-        _ = backend.caps
-    with pytest.raises(BadWeights):
-        backend.count_tokens("x")
+        await complete(EmbeddedLlama(tmp_path / "missing"), ask())
+    await complete(llama, ask())
+    held = threading.Event()
+    monkeypatch.setattr(Scheduler, "step", lambda self: held.wait(10) and [])
+    chunks = llama.stream(ask(tag="hotels", timeout=0.05))
+    with pytest.raises(BackendTimeout, match=r"hotels within 0\.05 s"):
+        await anext(chunks)
+    held.set()
 
 
-def test_a_batch_of_nothing_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="max_batch"):
-        EmbeddedLlama(max_batch=0)
+async def test_a_cancelled_waiter_never_runs(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts: list[int] = []
+    prefill = Llama.prefill
 
+    def counted(self: Llama, row: int, ids: list[int]) -> object:
+        prompts.append(len(ids))
+        return prefill(self, row, ids)
 
-def test_caps(tiny_folder: Path) -> None:
-    caps = EmbeddedLlama(tiny_folder).caps
-    assert (caps.context_window, caps.terse, caps.refuses, caps.virtual) == (384, False, False, False)
-
-
-@pytest.mark.skipif(not (SHIPPED / "model.safetensors").exists(), reason="the shipped weights are not here")
-def test_the_shipped_model_says_what_it_is_for() -> None:
-    caps = EmbeddedLlama().caps
-    assert caps.terse
-    assert caps.refuses
-    assert caps.domains == ("travel planning", "research report")
-    assert caps.context_window >= 512
+    monkeypatch.setattr(
+        Sampler, "choose", lambda self, logits: int(logits[6:].argmax()) + 6
+    )  # no close calls
+    monkeypatch.setattr(Llama, "prefill", counted)
+    backend = EmbeddedLlama(tiny_folder, max_batch=1)
+    async with aclosing(backend.stream(ask(0, 300))) as running:
+        await anext(running)
+        async with anyio.create_task_group() as group:
+            group.start_soon(complete, backend, ask(1))
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+    assert (await complete(backend, ask(2))).text
+    assert len(prompts) == 2
+    await backend.aclose()

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from dyntaskmas_nb.llm.embedded.chat import ChatTokenizer
-from dyntaskmas_nb.llm.embedded.config import read_config
+from dyntaskmas_nb.llm.embedded.checkpoint import read_config, read_weights
 from dyntaskmas_nb.llm.embedded.engine import SHIPPED
 from dyntaskmas_nb.llm.embedded.model import Llama
 from dyntaskmas_nb.llm.embedded.scheduler import Scheduler
-from dyntaskmas_nb.llm.embedded.weights import read_weights
 from dyntaskmas_nb.llm.protocol import Chunk, Message, Request
 
 torch = pytest.importorskip("torch", reason="torch is the reference for exactness: pip install the CPU build")
@@ -127,7 +126,7 @@ def greedy(model: Any, tokenizer: ChatTokenizer, request: Request) -> str:
             pad_token_id=0,
         )
     decoder = tokenizer.decoder()
-    return "".join(decoder.push(int(t)) for t in out[0, len(prompt) :] if int(t) not in tokenizer.ends)
+    return "".join(decoder(int(t)) for t in out[0, len(prompt) :] if int(t) not in tokenizer.ends)
 
 
 def drain(scheduler: Scheduler, texts: dict[object, str], steps: int = 10**6) -> None:

@@ -10,14 +10,6 @@ from dyntaskmas_nb.llm.embedded.sampling import CLOSE
 IDS = [int(token) for token in np.random.default_rng(1).integers(6, 300, 300)]
 
 
-def test_token_by_token_is_the_same_as_at_once(tiny_model: Llama) -> None:
-    tiny_model.prefill(0, IDS[:5])
-    for at in range(5, 40):
-        step = tiny_model.decode([IDS[at]], [at])[0]
-        whole = tiny_model.prefill(1, IDS[: at + 1])
-        assert np.abs(step - whole).max() < CLOSE / 2
-
-
 def test_a_prompt_longer_than_a_chunk(tiny_model: Llama) -> None:
     assert len(IDS) > PREFILL_CHUNK
     whole = tiny_model.prefill(0, IDS)
@@ -44,15 +36,6 @@ def test_a_prompt_gives_the_same_bits_in_any_row_and_company(tiny_model: Llama) 
         tiny_model.prefill(row, IDS[50:120])
     tiny_model.decode([1, 2, 3, 4], [50, 70, 0, 70])
     assert np.array_equal(first, tiny_model.prefill(2, IDS[:50]))
-
-
-def test_a_moved_row_goes_on_where_it_was(tiny_model: Llama) -> None:
-    tiny_model.prefill(0, IDS[:9])
-    tiny_model.prefill(1, IDS[20:40])
-    expected = tiny_model.decode([5, 6], [9, 20])[1]
-    tiny_model.prefill(1, IDS[20:40])
-    tiny_model.move(1, 0, 20)
-    assert np.abs(tiny_model.decode([6], [20])[0] - expected).max() < CLOSE / 2
 
 
 def test_logits_that_transformers_computed_for_this_model(tiny_model: Llama) -> None:

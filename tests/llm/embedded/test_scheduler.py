@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import dyntaskmas_nb.llm.embedded.scheduler as module
-from dyntaskmas_nb.errors import BadRequest, ContextOverflow, InvalidOutput
+from dyntaskmas_nb.errors import ContextOverflow, InvalidOutput
 from dyntaskmas_nb.llm.embedded.chat import ChatTokenizer
-from dyntaskmas_nb.llm.embedded.config import LlamaConfig
+from dyntaskmas_nb.llm.embedded.checkpoint import LlamaConfig
 from dyntaskmas_nb.llm.embedded.model import Llama
 from dyntaskmas_nb.llm.embedded.sampling import CLOSE, Grammar, Sampler
 from dyntaskmas_nb.llm.embedded.scheduler import Scheduler
@@ -103,13 +103,6 @@ def test_noise_of_the_batch_never_reaches_the_text(make: Make, monkeypatch: pyte
     assert len(prompts) > len(requests) + 5  # there were close calls
 
 
-def test_length_and_counts(make: Make, tiny_tokenizer: ChatTokenizer) -> None:
-    request = ask(max_tokens=4)
-    _, last = alone(make, request)
-    assert (last.finish, last.completion_tokens) == ("length", 4)
-    assert last.prompt_tokens == len(tiny_tokenizer.prompt(request.messages))
-
-
 def test_stop_strings_are_never_said(make: Make) -> None:
     text, _ = alone(make, ask(max_tokens=40))
     stop = text[11:16]  # spans tokens
@@ -117,11 +110,6 @@ def test_stop_strings_are_never_said(make: Make) -> None:
     assert cut == text[: text.index(stop)]
     assert last.finish == "stop"
     assert last.completion_tokens < 40
-
-
-def test_what_only_looked_like_a_stop_string_is_said_at_the_end(make: Make) -> None:
-    text, _ = alone(make, ask(max_tokens=6))
-    assert alone(make, ask(max_tokens=6, stop=(text[-2:] + "never",)))[0] == text
 
 
 def test_every_control_token_ends_the_answer(
@@ -143,11 +131,6 @@ def test_a_json_schema_is_kept_and_ends_the_answer(make: Make) -> None:
         assert last.finish == "stop"
 
 
-@pytest.fixture
-def window(tiny_config: LlamaConfig) -> int:
-    return tiny_config.max_position_embeddings
-
-
 @pytest.mark.parametrize("method", ["allow", "advance"])
 def test_a_grammar_that_gives_up_fails_its_own_request_only(
     make: Make, monkeypatch: pytest.MonkeyPatch, method: str
@@ -167,59 +150,7 @@ def test_a_grammar_that_gives_up_fails_its_own_request_only(
     assert "".join(item.text for key, item in outputs if key == "plain") == expected  # type: ignore[union-attr]
 
 
-def test_overflow_is_refused_before_anything_is_computed(
-    make: Make, tiny_tokenizer: ChatTokenizer, window: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scheduler = make(2)
-    monkeypatch.setattr(Llama, "prefill", None)
-    room = window - len(tiny_tokenizer.prompt(ask().messages))
-    with pytest.raises(ContextOverflow, match=f"window of {window}"):
-        scheduler.submit(0, ask(max_tokens=room + 1))
-    assert scheduler.idle
-    scheduler.submit(1, ask(max_tokens=room))
-    assert not scheduler.idle
-
-
-def test_the_whole_window_can_be_used(make: Make, tiny_tokenizer: ChatTokenizer, window: int) -> None:
-    room = window - len(tiny_tokenizer.prompt(ask().messages))
-    _, last = alone(make, ask(max_tokens=room, temperature=1.0))
-    assert last.finish == "stop" or last.completion_tokens == room
-
-
-def test_bad_schema_leaves_nothing_behind(make: Make) -> None:
-    scheduler = make(1)
-    with pytest.raises(BadRequest):
-        scheduler.submit(0, ask(json_schema={"type": "nonsense"}))
-    assert scheduler.idle
-
-
-def finish_order(scheduler: Scheduler) -> list[object]:
-    order = []
-    while not scheduler.idle:
-        order += [key for key, item in scheduler.step() if isinstance(item, Chunk) and item.finish]
-    return order
-
-
-def test_higher_priority_is_admitted_first_then_the_older(make: Make) -> None:
-    scheduler = make(1)
-    for key, priority in [("a", 0.0), ("b", 5.0), ("c", 5.0), ("d", 9.0)]:
-        scheduler.submit(key, ask(max_tokens=3, priority=priority))
-    assert finish_order(scheduler) == ["d", "b", "c", "a"]
-
-
-def test_newcomers_beyond_the_budget_wait_while_the_running_speak(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "PREFILL_BUDGET", 30)
-    scheduler = make(8)
-    for key in range(6):
-        scheduler.submit(key, ask("word " * 10))
-    scheduler.step()
-    assert 0 < scheduler.running < 6
-    assert len(run(scheduler)) == 6
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_cancelling_anyone_at_any_time_leaves_the_others_alone(
     tiny_model: Llama, tiny_tokenizer: ChatTokenizer, data: st.DataObject
@@ -242,6 +173,34 @@ def test_cancelling_anyone_at_any_time_leaves_the_others_alone(
             assert isinstance(item, Chunk)
             said[who] += item.text  # type: ignore[index]
             finished |= {who} if item.finish else set()
-        assert scheduler.running <= 3
+        assert len(scheduler._running) <= 3
     assert finished == set(range(6)) - gone
     assert all(said[i] == expected[i] for i in finished)  # type: ignore[index]
+
+
+def test_overflow_is_refused_before_anything_is_computed(
+    make: Make, tiny_tokenizer: ChatTokenizer, tiny_config: LlamaConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = tiny_config.max_position_embeddings - len(tiny_tokenizer.prompt(ask().messages))
+    _, last = alone(make, ask(max_tokens=room, temperature=1.0))
+    assert last.finish == "stop" or last.completion_tokens == room
+    monkeypatch.setattr(Llama, "prefill", None)
+    scheduler = make(2)
+    with pytest.raises(ContextOverflow, match="exceed"):
+        scheduler.submit(0, ask(max_tokens=room + 1))
+    assert scheduler.idle
+
+
+def test_higher_priority_is_admitted_first_then_the_older_and_not_all_at_once(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = make(1)
+    for key, priority in [("a", 0.0), ("b", 5.0), ("c", 5.0), ("d", 9.0)]:
+        scheduler.submit(key, ask(max_tokens=3, priority=priority))
+    assert list(run(scheduler)) == ["d", "b", "c", "a"]
+    monkeypatch.setattr(module, "PREFILL_BUDGET", 30)
+    scheduler = make(8)
+    for key in "abcdef":
+        scheduler.submit(key, ask("word " * 10))
+    assert 0 < len({key for key, _ in scheduler.step()}) < 6
+    assert len(run(scheduler)) == 6
