@@ -361,6 +361,14 @@ with Kit("simulated:lognormal:1,0.5", clock="virtual", home=None, seed=5, policy
     assert len(seen) == 1
 
 
+def test_the_same_run_twice_in_one_kit_has_the_same_log():
+    with Kit("simulated:lognormal:1,0.5", clock="virtual", home=None, seed=3) as kit:
+        first, second = (kit.start(chain("a", "b")) for _ in range(2))
+        second.result()
+        first.result()
+        assert first.log_lines() == second.log_lines()
+
+
 def test_pictures_hold_the_key_numbers(tmp_path: Path):
     with Kit(clock="virtual", home=None) as kit:
         run = kit.start(chain("<img src=x onerror=alert(1)> href", "b"))
