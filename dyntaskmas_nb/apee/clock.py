@@ -4,33 +4,12 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from trio.testing import MockClock
-
-
-class Clock(Protocol):
-    """What the engine asks of time."""
-
-    virtual: bool
-
-    def now(self) -> float:
-        """Seconds on this clock."""
-
-    async def settle(self) -> None:
-        """Wait until everything that happens at this moment has happened."""
-
-    async def sleep_until(self, t: float) -> None:
-        """Wait until `now()` is `t`."""
-
-    @property
-    def moving(self) -> bool:
-        """False while virtual time stands still; no task is dispatched then."""
 
 
 class RealClock:
@@ -40,45 +19,45 @@ class RealClock:
     moving = True
 
     def now(self) -> float:
-        """See `Clock.now`."""
+        """Seconds on this clock."""
         return anyio.current_time()
 
     async def settle(self) -> None:
-        """Real time does not wait."""
+        """Wait until everything that happens at this moment has happened; real time does not wait."""
 
     async def sleep_until(self, t: float) -> None:
-        """See `Clock.sleep_until`."""
+        """Wait until `now()` is `t`."""
         await anyio.sleep_until(t)
 
 
 class VirtualClock:
-    """Trio's mock clock: it jumps to the next deadline when all tasks wait, and only while `moving`."""
+    """Trio's mock clock: it jumps to the next deadline when all tasks wait, and only while `moving`.
+
+    While virtual time stands still no task is dispatched.
+    """
 
     virtual = True
 
     def __init__(self) -> None:
         from trio.testing import MockClock
 
-        self.trio: MockClock = MockClock(rate=0, autojump_threshold=math.inf)
+        self.trio = MockClock(rate=0, autojump_threshold=math.inf)
+        self.now = self.trio.current_time
         self._movers = 0
 
     @property
     def moving(self) -> bool:
-        """See `Clock.moving`."""
+        """Whether somebody lets time pass."""
         return self._movers > 0
 
-    def now(self) -> float:
-        """See `Clock.now`."""
-        return self.trio.current_time()
-
     async def settle(self) -> None:
-        """See `Clock.settle`."""
+        """Wait until everything that happens at this moment has happened."""
         from trio.testing import wait_all_tasks_blocked
 
         await wait_all_tasks_blocked()
 
     async def sleep_until(self, t: float) -> None:
-        """See `Clock.sleep_until`; exact, where adding a difference would round."""
+        """Wait until `now()` is `t` exactly, where adding a difference would round."""
         import trio
 
         await trio.sleep_until(t)
@@ -94,3 +73,6 @@ class VirtualClock:
             self._movers -= 1
             if not self._movers:
                 self.trio.autojump_threshold = math.inf
+
+
+Clock: TypeAlias = RealClock | VirtualClock

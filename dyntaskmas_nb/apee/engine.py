@@ -19,29 +19,16 @@ from dyntaskmas_nb.agents.outcome import Answer as AgentAnswer
 from dyntaskmas_nb.apee.clock import Clock
 from dyntaskmas_nb.apee.journal import Journal
 from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.core import event as events
 from dyntaskmas_nb.core.codec import decode, encode
 from dyntaskmas_nb.core.command import Command
 from dyntaskmas_nb.core.delta import Delta
-from dyntaskmas_nb.core.effect import Answer, Effect, Finish, StartTask, StopTask, WakeAt
-from dyntaskmas_nb.core.event import (
-    CommandApplied,
-    CommandRejected,
-    CommandSubmitted,
-    DeltaApplied,
-    DeltaRejected,
-    DeltaSubmitted,
-    Input,
-    TaskDone,
-    TaskFailed,
-    TaskStopped,
-    TurnEnded,
-    Woke,
-    arrival_key,
-)
+from dyntaskmas_nb.core.effect import Answer, Effect, StartTask, StopTask, WakeAt
+from dyntaskmas_nb.core.event import Input, arrival_key
 from dyntaskmas_nb.core.task import SATISFIED, Task, TaskId
 from dyntaskmas_nb.errors import AgentError, DynTaskError, StoreError
 
-Outcome = DeltaApplied | DeltaRejected | CommandApplied | CommandRejected
+Outcome = events.DeltaApplied | events.DeltaRejected | events.CommandApplied | events.CommandRejected
 log = logging.getLogger(__name__)
 
 
@@ -69,18 +56,11 @@ Perform = Callable[[Assignment], Awaitable[AgentAnswer]]
 
 @dataclass(slots=True)
 class _Worker:
-    """A long-lived agent process of the engine; `job` is set before `wake`."""
+    """A long-lived agent process of the engine; `job` and what cancels it are set before `wake`."""
 
     job: Assignment
+    scope: anyio.CancelScope
     wake: anyio.Event = field(default_factory=anyio.Event)
-
-
-@dataclass(slots=True)
-class _Watch:
-    """Somebody waiting for a condition that is looked at after every turn."""
-
-    condition: Callable[[], bool]
-    met: anyio.Event = field(default_factory=anyio.Event)
 
 
 class Engine:
@@ -96,10 +76,9 @@ class Engine:
         self._inbox: list[Input] = []
         self._wake = anyio.Event()
         self._idle: list[_Worker] = []
-        self._running: dict[TaskId, tuple[int, anyio.CancelScope]] = {}
-        self._stopping: set[tuple[TaskId, int]] = set()
+        self._scopes: dict[TaskId, anyio.CancelScope] = {}
         self._answers: dict[int, tuple[anyio.Event, list[Outcome]]] = {}
-        self._watches: list[_Watch] = []
+        self._watches: list[tuple[Callable[[], bool], anyio.Event]] = []
         self._number = 0
         self._saved = 0
         self._latest = 0.0
@@ -138,11 +117,11 @@ class Engine:
         self._number += 1
         number = self._number
         if isinstance(change, Command):
-            event: Input = CommandSubmitted(self.now(), number, change, by)
+            event: Input = events.CommandSubmitted(self.now(), number, change, by)
         else:
-            event = DeltaSubmitted(self.now(), number, change, base, by, notes)
+            event = events.DeltaSubmitted(self.now(), number, change, base, by, notes)
         if reason := self._refusal(event):
-            refused = CommandRejected if isinstance(change, Command) else DeltaRejected
+            refused = events.CommandRejected if isinstance(change, Command) else events.DeltaRejected
             return refused(self.now(), number, reason)
         answered, slot = self._answers[number] = anyio.Event(), []
         self.post(event)
@@ -163,9 +142,9 @@ class Engine:
         """Wait until `condition` holds after a turn, or the run has ended."""
         if self.finished.is_set() or condition():
             return
-        watch = _Watch(condition)
-        self._watches.append(watch)
-        await watch.met.wait()
+        met = anyio.Event()
+        self._watches.append((condition, met))
+        await met.wait()
 
     async def run(self) -> None:
         """Drive the machine until the run has ended; raises only when cancelled from outside."""
@@ -204,52 +183,48 @@ class Engine:
             effects += self.machine.step(event)
         if self._clock.moving:
             self._latest = t
-            effects += self.machine.step(TurnEnded(t))
+            effects += self.machine.step(events.TurnEnded(t))
         await self._save()
         for effect in effects:
             self._carry_out(effect, group)
-        self._look_at_watches()
+        for watch in [watch for watch in self._watches if watch[0]()]:
+            watch[1].set()
+            self._watches.remove(watch)
 
     async def _save(self) -> None:
         """Journal what is new; nothing leaves the process before this returns."""
-        events, first = self.machine.log[self._saved :], self._saved
-        self._saved += len(events)
+        new, first = self.machine.log[self._saved :], self._saved
+        self._saved += len(new)
         if self._clock.virtual:
-            self._journal.append(self.machine.run, first, events)
+            self._journal.append(self.machine.run, first, new)
         else:
-            await anyio.to_thread.run_sync(self._journal.append, self.machine.run, first, events)
+            await anyio.to_thread.run_sync(self._journal.append, self.machine.run, first, new)
 
     def _carry_out(self, effect: Effect, group: TaskGroup) -> None:
         match effect:
             case StartTask():
                 self._start(effect, group)
-            case StopTask(task=id, attempt=attempt):
-                self._stop(id, attempt)
+            case StopTask(task=id):
+                if scope := self._scopes.get(id):
+                    scope.cancel()
             case WakeAt(t=t, task=id):
                 group.start_soon(self._wake_at, t, id)
             case Answer(id=number, outcome=outcome):
                 if entry := self._answers.pop(number, None):
                     entry[1].append(outcome)
                     entry[0].set()
-            case Finish():
-                pass
             case _:
                 assert_never(effect)
-
-    def _look_at_watches(self) -> None:
-        for watch in [watch for watch in self._watches if watch.condition()]:
-            watch.met.set()
-            self._watches.remove(watch)
 
     def _release_all(self) -> None:
         """Nobody may wait for a run that is over."""
         self.finished.set()
-        for watch in self._watches:
-            watch.met.set()
+        for _, met in self._watches:
+            met.set()
         self._watches.clear()
         reason = self.failure or "The run ended before this could be taken in."
         for number, (answered, slot) in self._answers.items():
-            slot.append(CommandRejected(self._latest, number, reason))
+            slot.append(events.CommandRejected(self._latest, number, reason))
             answered.set()
         self._answers.clear()
 
@@ -270,50 +245,43 @@ class Engine:
             results={id: records[id].result for id in given},
             producers=tuple((id, records[id].attempt) for id in given),
         )
+        scope = self._scopes[task.id] = anyio.CancelScope()
         if self._idle:
             worker = self._idle.pop()
-            worker.job = job
+            worker.job, worker.scope = job, scope
             worker.wake.set()
         else:
-            group.start_soon(self._work, _Worker(job))
+            group.start_soon(self._work, _Worker(job, scope))
 
     async def _work(self, worker: _Worker) -> None:
         while True:
-            self.post(await self._attempt(worker.job))
+            self.post(await self._attempt(worker.job, worker.scope))
             worker.wake = anyio.Event()
             self._idle.append(worker)
             await worker.wake.wait()
 
-    async def _attempt(self, job: Assignment) -> Input:
+    async def _attempt(self, job: Assignment, scope: anyio.CancelScope) -> Input:
         """Let an agent try; whatever happens becomes one event."""
         id, attempt, timeout = job.task.id, job.attempt, job.task.timeout
         outcome: Input | None = None
-        with anyio.move_on_after(timeout) as scope:
-            if (id, attempt) in self._stopping:
-                scope.cancel()
-            self._running[id] = (attempt, scope)
+        if timeout is not None:
+            scope.deadline = anyio.current_time() + timeout
+        with scope:
             try:
                 answer = await self._perform(job)
-                outcome = TaskDone(self.now(), id, attempt, answer.result, answer.tokens)
+                outcome = events.TaskDone(self.now(), id, attempt, answer.result, answer.tokens)
             except AgentError as error:
-                outcome = TaskFailed(self.now(), id, attempt, str(error), error.retryable)
+                outcome = events.TaskFailed(self.now(), id, attempt, str(error), error.retryable)
             except Exception as error:
                 log.exception("task %s failed unexpectedly", id)
-                outcome = TaskFailed(self.now(), id, attempt, f"{type(error).__name__}: {error}")
-        self._running.pop(id, None)
+                outcome = events.TaskFailed(self.now(), id, attempt, f"{type(error).__name__}: {error}")
+        del self._scopes[id]
         if outcome is not None:
             return outcome
-        if (id, attempt) in self._stopping:
-            self._stopping.discard((id, attempt))
-            return TaskStopped(self.now(), id, attempt)
-        return TaskFailed(self.now(), id, attempt, f"no result within {timeout:g} s")
-
-    def _stop(self, id: TaskId, attempt: int) -> None:
-        self._stopping.add((id, attempt))
-        running = self._running.get(id)
-        if running and running[0] == attempt:
-            running[1].cancel()
+        if self.machine.records[id].stopping:
+            return events.TaskStopped(self.now(), id, attempt)
+        return events.TaskFailed(self.now(), id, attempt, f"no result within {timeout:g} s")
 
     async def _wake_at(self, t: float, id: TaskId) -> None:
         await self._clock.sleep_until((self._origin or 0.0) + t)
-        self.post(Woke(max(self.now(), t), id))  # rounding must not make the timer early
+        self.post(events.Woke(max(self.now(), t), id))  # rounding must not make the timer early

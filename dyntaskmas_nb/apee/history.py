@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core.event import Event, RunReopened, TaskDispatched, TaskDone, TaskFailed, TaskStopped
@@ -14,34 +15,32 @@ _OUTCOME = {TaskDone: "done", TaskFailed: "failed", TaskStopped: "stopped"}
 
 def entries_of(log: Iterable[Event]) -> list[Entry]:
     """Every attempt in the log, ordered by start; attempts still running have no end."""
-    started: dict[tuple[TaskId, int], TaskDispatched] = {}
-    ended: dict[tuple[TaskId, int], tuple[float, str]] = {}
+    found: dict[tuple[TaskId, int], Entry] = {}
     for event in log:
         if isinstance(event, TaskDispatched):
-            started[event.task, event.attempt] = event
+            found[event.task, event.attempt] = Entry(
+                task=event.task,
+                agent=event.agent,
+                start=event.t,
+                end=None,
+                attempt=event.attempt,
+                outcome="running",
+            )
         elif isinstance(event, TaskDone | TaskFailed | TaskStopped):
-            ended.setdefault((event.task, event.attempt), (event.t, _OUTCOME[type(event)]))
+            key = event.task, event.attempt
+            if key in found and found[key].end is None:
+                found[key] = replace(found[key], end=event.t, outcome=_OUTCOME[type(event)])
         elif isinstance(event, RunReopened):
-            for key in started.keys() - ended.keys():
-                ended[key] = (max(started[key].t, event.t), "stopped")
-    return [
-        Entry(
-            task=key[0],
-            agent=start.agent,
-            start=start.t,
-            end=ended[key][0] if key in ended else None,
-            attempt=key[1],
-            outcome=ended[key][1] if key in ended else "running",
-        )
-        for key, start in started.items()
-    ]
+            for key, entry in found.items():
+                if entry.end is None:
+                    found[key] = replace(entry, end=max(entry.start, event.t), outcome="stopped")
+    return list(found.values())
 
 
 def snapshot_of(machine: Machine, t: float) -> Snapshot:
     """The machine at time `t`, copied so that another thread may keep it."""
-    tasks = {}
-    for id, record in machine.records.items():
-        tasks[id] = TaskView(
+    tasks = {
+        id: TaskView(
             state=record.state,
             priority=machine.priority(id),
             attempt=record.attempt,
@@ -49,6 +48,8 @@ def snapshot_of(machine: Machine, t: float) -> Snapshot:
             reason=record.reason,
             result=record.result,
         )
+        for id, record in machine.records.items()
+    }
     agents = tuple(
         AgentView(
             id=agent.spec.id,

@@ -77,24 +77,19 @@ class Ledger:
         pending = sorted((id for id in ids if id in self._graph), key=self._graph.position)
         for id in pending:  # grows: a task that is or was blocked changes what follows it
             was_dead = self.records[id].state in DEAD
-            if self.records[id].state in EDITABLE:
-                self._recount(id, t)
-                self._assess(id, t)
+            self._review(id, t)
             if was_dead is not (self.records[id].state in DEAD):
                 pending.extend(self._graph._succ[id])
 
     def wake(self, id: TaskId, t: float) -> None:
         """A transfer to `id` is over."""
-        if id in self.records and self.records[id].state in EDITABLE:
-            self._recount(id, t, timers=False)
-            self._assess(id, t)
+        if id in self.records:
+            self._review(id, t, timers=False)
 
     def rearm(self, t: float) -> None:
         """Ask again for the timers of transfers under way: those of a process that ended are lost."""
-        for id, record in self.records.items():
-            if record.state in EDITABLE:
-                self._recount(id, t)
-                self._assess(id, t)
+        for id in self.records:
+            self._review(id, t)
 
     def set(self, id: TaskId, record: Record, state: TaskState, t: float, reason: str = "") -> None:
         """Put a task into `state` and write it down, unless its outcome in the log says so already."""
@@ -132,9 +127,11 @@ class Ledger:
                 if self._assess(after, t, cause=cause) is BLOCKED:
                     news.append((after, BLOCKED))
 
-    def _recount(self, id: TaskId, t: float, *, timers: bool = True) -> None:
-        """Count afresh; `timers` False where every transfer under way has its timer already."""
+    def _review(self, id: TaskId, t: float, *, timers: bool = True) -> None:
+        """Count a waiting task afresh; `timers` False where transfers under way have theirs already."""
         record = self.records[id]
+        if record.state not in EDITABLE:
+            return
         record.arrived = record.dead = 0
         for before, information in self._graph._pred[id].items():
             earlier = self.records[before]
@@ -146,6 +143,7 @@ class Ledger:
                     self._effects.append(WakeAt(due, id))
             elif earlier.state in DEAD:
                 record.dead += 1
+        self._assess(id, t)
 
     def _assess(self, id: TaskId, t: float, cause: TaskId = "") -> TaskState | None:
         """Put a waiting task into the state its counters call for; return the state if it is a new one."""

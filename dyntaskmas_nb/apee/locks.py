@@ -6,29 +6,28 @@ other.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from dyntaskmas_nb.core.task import Task
 
 
 class Locks:
-    """Counts of shared and exclusive holders by resource key."""
+    """Counts holders by resource key and whether they are exclusive."""
 
     def __init__(self) -> None:
-        self._held: dict[str, list[int]] = {}
+        self._held: Counter[tuple[str, bool]] = Counter()
 
     def available(self, task: Task) -> bool:
         """True when everything `task` needs can be taken now."""
-        for resource in task.resources:
-            shared, exclusive = self._held.get(resource.key, (0, 0))
-            if exclusive or (shared and resource.exclusive):
-                return False
-        return True
+        held = self._held
+        return not any(held[r.key, True] or (r.exclusive and held[r.key, False]) for r in task.resources)
 
     def take(self, task: Task) -> None:
         """Hold what `task` needs."""
         for resource in task.resources:
-            self._held.setdefault(resource.key, [0, 0])[resource.exclusive] += 1
+            self._held[resource.key, resource.exclusive] += 1
 
     def release(self, task: Task) -> None:
         """Let go of what `task` held."""
         for resource in task.resources:
-            self._held[resource.key][resource.exclusive] -= 1
+            self._held[resource.key, resource.exclusive] -= 1

@@ -21,51 +21,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dyntaskmas_nb.apee.ledger import (
-    BLOCKED,
-    CANCELLED,
-    DEAD,
-    DONE,
-    FAILED,
-    READY,
-    RUNNING,
-    SKIPPED,
-    Ledger,
-    Record,
-)
+from dyntaskmas_nb.apee.ledger import DEAD, Ledger, Record
 from dyntaskmas_nb.apee.locks import Locks
 from dyntaskmas_nb.apee.pool import Agent, Pool
 from dyntaskmas_nb.apee.priority import Policy, Ranking, policy_of
 from dyntaskmas_nb.apee.queue import ReadyQueue
 from dyntaskmas_nb.apee.rebase import closed, outdated
+from dyntaskmas_nb.core import event as events
 from dyntaskmas_nb.core.command import CancelRun, CancelTask, Pause, Resume, SetPolicy, StepOnce
 from dyntaskmas_nb.core.delta import changed, touched
-from dyntaskmas_nb.core.effect import Answer, Effect, Finish, StartTask, StopTask
-from dyntaskmas_nb.core.event import (
-    AgentHired,
-    CommandApplied,
-    CommandRejected,
-    CommandSubmitted,
-    DeltaApplied,
-    DeltaRejected,
-    DeltaSubmitted,
-    Event,
-    Input,
-    PlanFailed,
-    RunEnded,
-    RunReopened,
-    RunStarted,
-    RunStatus,
-    TaskDispatched,
-    TaskDone,
-    TaskFailed,
-    TaskStopped,
-    TurnEnded,
-    Woke,
-)
+from dyntaskmas_nb.core.effect import Answer, Effect, StartTask, StopTask
+from dyntaskmas_nb.core.event import Event, Input, RunStatus
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.settings import Settings
-from dyntaskmas_nb.core.task import TaskId
+from dyntaskmas_nb.core.task import TaskId, TaskState
 from dyntaskmas_nb.dtgg.update import apply
 from dyntaskmas_nb.errors import DynTaskError
 
@@ -93,7 +62,7 @@ class Machine:
         self.run, self.request = run, ""
         self.planning = self.paused = False
         self.credits = 0
-        self.ended: RunEnded | None = None
+        self.ended: events.RunEnded | None = None
         self._custom = policy
         self._ranking = Ranking(self.graph, policy or policy_of("upward_rank"), self.settings)
         self._effects: list[Effect] = []
@@ -105,16 +74,16 @@ class Machine:
         self._hiring = True
         self._ending: tuple[RunStatus, str] | None = None
         self._handlers: dict[type, Callable[[Any], None]] = {
-            RunStarted: self._on_start,
-            RunReopened: self._on_reopen,
-            DeltaSubmitted: self._on_delta,
-            CommandSubmitted: self._on_command,
-            PlanFailed: self._on_plan_failed,
-            TaskDone: self._on_done,
-            TaskFailed: self._on_failed,
-            TaskStopped: self._on_stopped,
-            Woke: self._on_woke,
-            TurnEnded: self._on_turn,
+            events.RunStarted: self._on_start,
+            events.RunReopened: self._on_reopen,
+            events.DeltaSubmitted: self._on_delta,
+            events.CommandSubmitted: self._on_command,
+            events.PlanFailed: self._on_plan_failed,
+            events.TaskDone: self._on_outcome,
+            events.TaskFailed: self._on_outcome,
+            events.TaskStopped: self._on_outcome,
+            events.Woke: lambda woke: self._ledger.wake(woke.task, woke.t),
+            events.TurnEnded: self._on_turn,
         }
 
     def step(self, event: Input) -> list[Effect]:
@@ -136,9 +105,9 @@ class Machine:
 
     def priority(self, id: TaskId) -> float:
         """The task's priority as of the last turn (boost included); 0 before its first ranking."""
-        return self._ranking.get(id)
+        return self._ranking[id]
 
-    def _on_start(self, event: RunStarted) -> None:
+    def _on_start(self, event: events.RunStarted) -> None:
         self.request, self.settings = event.request, event.settings
         self.planning = event.planning
         self._hiring = not event.agents
@@ -149,75 +118,60 @@ class Machine:
         policy = self._custom or policy_of(event.settings.policy, event.settings.seed)
         self._ranking = Ranking(self.graph, policy, self.settings)
 
-    def _on_reopen(self, event: RunReopened) -> None:
+    def _on_reopen(self, event: events.RunReopened) -> None:
         for id, record in self.records.items():
-            if record.state is RUNNING:
+            if record.state is TaskState.RUNNING:
                 self._free(id, record, event.t)
                 if record.stopping:
-                    self._ledger.close(id, record, CANCELLED, event.t, "cancelled while it ran")
+                    self._ledger.close(id, record, TaskState.CANCELLED, event.t, "cancelled while it ran")
                 else:
                     self._ledger.make_ready(id, record, event.t, "the run was interrupted")
         self._ledger.rearm(event.t)
 
-    def _on_delta(self, event: DeltaSubmitted) -> None:
-        reason = self._refusal(event)
-        if not reason:
-            version = len(self.log)
-            try:
-                inverse = apply(self.graph, event.delta, version=version)
-            except DynTaskError as error:
-                reason = str(error)
-            else:
-                self._answer(event.id, DeltaApplied(event.t, event.id, version, inverse))
-                ids = touched(event.delta) | touched(inverse)
-                self._ranking.touch(ids)
-                self._ledger.adopt(ids, event.t)
-                self._changed_at.update(dict.fromkeys(changed(event.delta), version))
-                self.planning = self.planning and event.by != "planner"
-        if reason:
-            self._answer(event.id, DeltaRejected(event.t, event.id, reason))
+    def _on_delta(self, event: events.DeltaSubmitted) -> None:
+        t, id, delta, version = event.t, event.id, event.delta, len(self.log)
+        if reason := self._refusal(event):
+            self._answer(id, events.DeltaRejected(t, id, reason))
+            return
+        try:
+            inverse = apply(self.graph, delta, version=version)
+        except DynTaskError as error:
+            self._answer(id, events.DeltaRejected(t, id, str(error)))
+            return
+        self._answer(id, events.DeltaApplied(t, id, version, inverse))
+        ids = touched(delta) | touched(inverse)
+        self._ranking.touch(ids)
+        self._ledger.adopt(ids, t)
+        self._changed_at.update(dict.fromkeys(changed(delta), version))
+        self.planning = self.planning and event.by != "planner"
 
-    def _on_command(self, event: CommandSubmitted) -> None:
+    def _on_command(self, event: events.CommandSubmitted) -> None:
         t, id = event.t, event.id
         reason = self._command(event)
-        self._answer(id, CommandRejected(t, id, reason) if reason else CommandApplied(t, id))
+        self._answer(id, events.CommandRejected(t, id, reason) if reason else events.CommandApplied(t, id))
 
-    def _on_plan_failed(self, event: PlanFailed) -> None:
+    def _on_plan_failed(self, event: events.PlanFailed) -> None:
         if self.planning:
             self._wind_down("failed", event.reason, event.t)
 
-    def _on_done(self, event: TaskDone) -> None:
-        record = self._running_record(event)
-        if record:
-            self._free(event.task, record, event.t, completed=True)
+    def _on_outcome(self, event: events.TaskDone | events.TaskFailed | events.TaskStopped) -> None:
+        id, t, record = event.task, event.t, self.records.get(event.task)
+        if not record or record.state is not TaskState.RUNNING or record.attempt != event.attempt:
+            return  # it came too late
+        self._free(id, record, t, completed=isinstance(event, events.TaskDone))
+        if isinstance(event, events.TaskFailed):
+            record.failures += 1
+        if isinstance(event, events.TaskDone):
             record.result = event.result
-            self._ledger.close(event.task, record, DONE, event.t)
-
-    def _on_failed(self, event: TaskFailed) -> None:
-        record = self._running_record(event)
-        if record is None:
-            return
-        self._free(event.task, record, event.t)
-        task = self.graph.tasks[event.task]
-        record.failures += 1
-        record.reason = event.error
-        if record.stopping:
-            self._ledger.close(event.task, record, CANCELLED, event.t, "cancelled while it ran")
-        elif event.retryable and record.failures < task.attempts:
-            self._ledger.make_ready(event.task, record, event.t, event.error)
+            self._ledger.close(id, record, TaskState.DONE, t)
+        elif record.stopping or isinstance(event, events.TaskStopped):
+            self._ledger.close(id, record, TaskState.CANCELLED, t, "cancelled while it ran")
+        elif event.retryable and record.failures < self.graph.tasks[id].attempts:
+            self._ledger.make_ready(id, record, t, event.error)
         else:
-            self._give_up(event.task, event.t, event.error)
+            self._give_up(id, t, event.error)
 
-    def _on_stopped(self, event: TaskStopped) -> None:
-        record = self._running_record(event)
-        if record:
-            self._free(event.task, record, event.t)
-            self._ledger.close(event.task, record, CANCELLED, event.t, "cancelled while it ran")
-
-    def _on_woke(self, event: Woke) -> None:
-        self._ledger.wake(event.task, event.t)
-
-    def _on_turn(self, event: TurnEnded) -> None:
+    def _on_turn(self, event: events.TurnEnded) -> None:
         t = event.t
         if self.ended:
             return
@@ -229,7 +183,7 @@ class Machine:
         fresh = self._ledger.newly_ready
         fresh.extend(ranked)
         for id in fresh:  # grows: a task given up may let another start
-            if id in self.records and self.records[id].state is READY:
+            if id in self.records and self.records[id].state is TaskState.READY:
                 if reason := self._hopeless(id):
                     self._give_up(id, t, reason)
                 else:
@@ -245,14 +199,14 @@ class Machine:
 
     # -- edits and commands --------------------------------------------------------------------------
 
-    def _refusal(self, event: DeltaSubmitted) -> str:
+    def _refusal(self, event: events.DeltaSubmitted) -> str:
         if self.ended:
             return "The run has ended; start a new one with the changed graph (run.graph.to_plan())."
         if self._ending:
             return "The run is being stopped."
         return closed(event.delta, self.records) or outdated(event.delta, event.base, self._changed_at)
 
-    def _command(self, event: CommandSubmitted) -> str:
+    def _command(self, event: events.CommandSubmitted) -> str:
         """Carry a command out; return why not, or nothing."""
         t = event.t
         if self.ended:
@@ -288,10 +242,10 @@ class Machine:
             return f"There is no task {id[:80]!r}."
         if record.state.ended:
             return f"Task {id!r} is {record.state} already."
-        if record.state is RUNNING:
+        if record.state is TaskState.RUNNING:
             self._stop(id, record)
         else:
-            self._ledger.close(id, record, CANCELLED, t, "cancelled before it started")
+            self._ledger.close(id, record, TaskState.CANCELLED, t, "cancelled before it started")
         return ""
 
     def _wind_down(self, status: RunStatus, reason: str, t: float) -> None:
@@ -299,10 +253,10 @@ class Machine:
         self._ending = (status, reason)
         self.planning = False
         for id, record in self.records.items():
-            if record.state is RUNNING:
+            if record.state is TaskState.RUNNING:
                 self._stop(id, record)
             elif not record.state.ended:
-                self._ledger.set(id, record, CANCELLED, t, reason)
+                self._ledger.set(id, record, TaskState.CANCELLED, t, reason)
 
     def _stop(self, id: TaskId, record: Record) -> None:
         if not record.stopping:
@@ -310,13 +264,6 @@ class Machine:
             self._effects.append(StopTask(id, record.attempt))
 
     # -- dispatch --------------------------------------------------------------------------------------
-
-    def _running_record(self, event: TaskDone | TaskFailed | TaskStopped) -> Record | None:
-        """The record an outcome belongs to; None for one that came too late."""
-        record = self.records.get(event.task)
-        if record and record.state is RUNNING and record.attempt == event.attempt:
-            return record
-        return None
 
     def _free(self, id: TaskId, record: Record, t: float, *, completed: bool = False) -> None:
         self.pool.release(record.agent, id, t, completed=completed)
@@ -332,16 +279,13 @@ class Machine:
             return
         held: list[TaskId] = []
         while len(self.queue) and (not self.paused or self.credits):
-            best: tuple[Any, str] | None = None
-            for role in self.queue.roles():
-                first = self.queue.first(role)
-                if self._agent_for(role) and (best is None or first < best[0]):
-                    best = (first, role)
-            if best is None:
+            served = [front for front in self.queue.fronts() if self._agent_for(front[1])]
+            if not served:
                 break
-            id = self.queue.pop(best[1])
+            first, role = min(served)
+            id = self.queue.pop(role)
             if self._locks.available(self.graph.tasks[id]):
-                self._start(id, best[1], -best[0][0], t)
+                self._start(id, role, -first[0], t)
             else:
                 held.append(id)
         for id in held:
@@ -354,7 +298,7 @@ class Machine:
 
     def _hire(self, role: str, t: float) -> Agent:
         spec = self.pool.newcomer(role)
-        self.log.append(AgentHired(t, spec))
+        self.log.append(events.AgentHired(t, spec))
         return self.pool.add(spec)
 
     def _start(self, id: TaskId, role: str, priority: float, t: float) -> None:
@@ -362,11 +306,11 @@ class Machine:
         task, record = self.graph.tasks[id], self.records[id]
         self._locks.take(task)
         self.credits -= self.paused
-        record.state, record.agent, record.reason = RUNNING, agent.spec.id, ""
+        record.state, record.agent, record.reason = TaskState.RUNNING, agent.spec.id, ""
         record.attempt += 1
         self._running += 1
         self.pool.take(agent, id, t)
-        self.log.append(TaskDispatched(t, id, record.attempt, agent.spec.id, priority))
+        self.log.append(events.TaskDispatched(t, id, record.attempt, agent.spec.id, priority))
         self._effects.append(StartTask(task, record.attempt, agent.spec.id, priority))
 
     def _hopeless(self, id: TaskId) -> str:
@@ -378,7 +322,7 @@ class Machine:
         return f"no agent can take the role {role!r}; there are: {has}"
 
     def _give_up(self, id: TaskId, t: float, reason: str) -> None:
-        state = FAILED if self.graph.tasks[id].critical else SKIPPED
+        state = TaskState.FAILED if self.graph.tasks[id].critical else TaskState.SKIPPED
         self._ledger.close(id, self.records[id], state, t, reason)
 
     def _answer(self, id: int, outcome: Any) -> None:
@@ -386,10 +330,9 @@ class Machine:
         self._effects.append(Answer(id, outcome))
 
     def _blame(self, bad: list[TaskId]) -> str:
-        causes = [id for id in bad if self.records[id].state is not BLOCKED] or bad
+        causes = [id for id in bad if self.records[id].state is not TaskState.BLOCKED] or bad
         return "; ".join(f"{id}: {self.records[id].reason}" for id in causes[:5])
 
     def _end(self, t: float, status: RunStatus, reason: str = "") -> None:
-        self.ended = RunEnded(t, status, reason)
+        self.ended = events.RunEnded(t, status, reason)
         self.log.append(self.ended)
-        self._effects.append(Finish(self.ended))

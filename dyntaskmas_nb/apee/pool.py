@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from itertools import count
 
 from dyntaskmas_nb.core.settings import ANY_ROLE, AgentSpec
 from dyntaskmas_nb.core.task import TaskId
@@ -43,11 +44,6 @@ class Pool:
     def __iter__(self) -> Iterator[Agent]:
         return iter(self.agents.values())
 
-    @property
-    def slots(self) -> int:
-        """Tasks that can run at once."""
-        return sum(agent.spec.slots for agent in self)
-
     def add(self, spec: AgentSpec) -> Agent:
         """Let an agent join; raises `InvalidInput` for a name taken, no roles or no slots."""
         if spec.id in self.agents:
@@ -70,12 +66,8 @@ class Pool:
 
     def newcomer(self, role: str) -> AgentSpec:
         """Who would be hired next for `role`: called after it, numbered from the second on."""
-        number = self.count(role) + 1
-        name = role if number == 1 else f"{role} {number}"
-        while name in self.agents:
-            number += 1
-            name = f"{role} {number}"
-        return AgentSpec(id=name, roles=(role,))
+        names = (role if number == 1 else f"{role} {number}" for number in count(self.count(role) + 1))
+        return AgentSpec(id=next(name for name in names if name not in self.agents), roles=(role,))
 
     def take(self, agent: Agent, task: TaskId, t: float) -> None:
         """Occupy a slot of `agent` from time `t` (s)."""
@@ -107,4 +99,4 @@ class Pool:
 
     @staticmethod
     def _entry(agent: Agent) -> tuple[float, int, int, str]:
-        return len(agent.running) / agent.spec.slots, agent.assigned, agent.index, agent.spec.id
+        return agent.load, agent.assigned, agent.index, agent.spec.id

@@ -45,11 +45,10 @@ LARGEST = 1e300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A named rule; `looks_ahead` False means that it does not read the successors."""
+    """A named rule."""
 
     name: str
     rule: Rule
-    looks_ahead: bool = True
 
 
 def upward_rank(task: Task, successors: Successors, weights: Coefficients) -> float:
@@ -90,31 +89,22 @@ def shuffled(seed: int) -> Rule:
     return rule
 
 
-POLICIES = ("upward_rank", "as_printed", "fifo", "random")
+_RULES: dict[str, Rule] = {"upward_rank": upward_rank, "as_printed": as_printed, "fifo": fifo}
+POLICIES = (*_RULES, "random")
 
 
 def policy_of(choice: str | Rule, seed: int = 0) -> Policy:
     """The policy called `choice`, or the user's own rule under the name "custom".
 
-    Raises
-    ------
-    InvalidInput
-        For an unknown name, listing those there are.
+    Raises `InvalidInput` for an unknown name, listing those there are.
     """
     if callable(choice):
         return Policy(name="custom", rule=choice)
-    match choice:
-        case "upward_rank":
-            return Policy(name=choice, rule=upward_rank)
-        case "as_printed":
-            return Policy(name=choice, rule=as_printed)
-        case "fifo":
-            return Policy(name=choice, rule=fifo, looks_ahead=False)
-        case "random":
-            return Policy(name=choice, rule=shuffled(seed), looks_ahead=False)
-    raise InvalidInput(
-        f"There is no priority policy {choice!r}. Choose from {', '.join(POLICIES)}, or pass a function."
-    )
+    if choice not in POLICIES:
+        raise InvalidInput(
+            f"There is no priority policy {choice!r}. Choose from {', '.join(POLICIES)}, or pass a function."
+        )
+    return Policy(name=choice, rule=shuffled(seed) if choice == "random" else _RULES[choice])
 
 
 class Ranking:
@@ -128,11 +118,7 @@ class Ranking:
         self._dirty: set[TaskId] = set()
 
     def __getitem__(self, id: TaskId) -> float:
-        """Rank of `id` plus its boost, as of the last `refresh`."""
-        return self._rank[id] + self._graph.tasks[id].boost
-
-    def get(self, id: TaskId) -> float:
-        """As `[id]`, but 0 for a task that was not ranked yet."""
+        """Rank of `id` plus its boost, as of the last `refresh`; a task not ranked yet counts 0."""
         return self._rank.get(id, 0.0) + self._graph.tasks[id].boost
 
     def touch(self, ids: Iterable[TaskId]) -> None:
@@ -150,17 +136,15 @@ class Ranking:
         return self._climb(dirty)
 
     def _climb(self, dirty: set[TaskId]) -> list[TaskId]:
-        position, changed = self._graph.position, []
-        heap = [(-position(id), id) for id in dirty]
-        heap.sort()
-        queued = set(dirty)
+        position, changed, queued = self._graph.position, [], set(dirty)
+        heap = sorted((-position(id), id) for id in dirty)
         while heap:
             _, id = heappop(heap)
             moved = self._recompute(id)
             if moved or id in dirty:
                 changed.append(id)
             # A rule may read more of a successor than its rank, so what was edited counts as moved.
-            if (moved or id in dirty) and self._policy.looks_ahead:
+            if moved or id in dirty:
                 for before in self._graph.predecessors(id):
                     if before not in queued:
                         queued.add(before)
@@ -168,11 +152,8 @@ class Ranking:
         return changed
 
     def _recompute(self, id: TaskId) -> bool:
-        graph, rank = self._graph, self._rank
-        tasks = graph._tasks
-        successors: Successors = ()
-        if self._policy.looks_ahead:
-            successors = [(tasks[after], i, rank[after]) for after, i in graph._succ[id].items()]
+        tasks, rank = self._graph._tasks, self._rank
+        successors = [(tasks[after], i, rank[after]) for after, i in self._graph._succ[id].items()]
         try:
             value = self._policy.rule(tasks[id], successors, self._weights)
         except Exception as error:
@@ -180,15 +161,10 @@ class Ranking:
                 f"The priority policy {self._policy.name!r} raised {type(error).__name__}: {error} "
                 f"for task {id!r}."
             ) from error
-        new = self._checked(id, value)
-        old = rank.get(id)
-        rank[id] = new
-        return new != old
-
-    def _checked(self, id: TaskId, value: object) -> float:
         if not isinstance(value, int | float) or not abs(value) <= LARGEST:
             raise InvalidInput(
                 f"The priority policy {self._policy.name!r} gave {shown(value)} for task {id!r}; "
                 "it must return a finite number."
             )
-        return float(value)
+        old, rank[id] = rank.get(id), float(value)
+        return rank[id] != old

@@ -6,7 +6,6 @@ skipped when it surfaces. Equal priorities are served in the order in which the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from heapq import heappop, heappush
 
 from dyntaskmas_nb.core.task import TaskId
@@ -27,34 +26,26 @@ class ReadyQueue:
     def __contains__(self, id: object) -> bool:
         return id in self._live
 
-    def __iter__(self) -> Iterator[TaskId]:
-        """Ids of ready tasks, best first over all roles."""
-        return (entry[2] for _, entry in sorted(self._live.values(), key=lambda item: item[1]))
-
     def push(self, id: TaskId, role: str, priority: float, order: int) -> None:
         """Enqueue `id`, or move it when its priority or role changed."""
         entry = (-priority, order, id)
         self._live[id] = (role, entry)
-        heap = self._heaps.get(role)
-        if heap is None:
-            heap = self._heaps[role] = []
-        heappush(heap, entry)
+        heappush(self._heaps.setdefault(role, []), entry)
 
     def discard(self, id: TaskId) -> None:
         """Take `id` out if it is in."""
         self._live.pop(id, None)
 
-    def roles(self) -> list[str]:
-        """Roles with at least one ready task, in a stable order."""
-        return [role for role in list(self._heaps) if self.first(role) is not None]
+    def fronts(self) -> list[tuple[Entry, str]]:
+        """The best entry of every role that has one, with the role."""
+        return [(entry, role) for role in list(self._heaps) if (entry := self.first(role))]
 
     def first(self, role: str) -> Entry | None:
         """Best entry of `role` without taking it."""
         heap = self._heaps.get(role)
         while heap:
-            entry = heap[0]
-            if self._live.get(entry[2]) == (role, entry):
-                return entry
+            if self._live.get(heap[0][2]) == (role, heap[0]):
+                return heap[0]
             heappop(heap)
         self._heaps.pop(role, None)
         return None

@@ -14,18 +14,9 @@ from typing import assert_never
 from dyntaskmas_nb.apee.history import entries_of
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.priority import Rule, policy_of
-from dyntaskmas_nb.core.effect import Answer, Effect, Finish, StartTask, StopTask, WakeAt
-from dyntaskmas_nb.core.event import (
-    DeltaSubmitted,
-    Input,
-    RunStarted,
-    TaskDone,
-    TaskFailed,
-    TaskStopped,
-    TurnEnded,
-    Woke,
-    arrival_key,
-)
+from dyntaskmas_nb.core import event as events
+from dyntaskmas_nb.core.effect import Answer, Effect, StartTask, StopTask, WakeAt
+from dyntaskmas_nb.core.event import Input, arrival_key
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.measures import measure
 from dyntaskmas_nb.core.settings import Settings, check_settings, universal_agents
@@ -54,10 +45,7 @@ class Schedule:
 
 
 class Simulator:
-    """Drives a machine through virtual time.
-
-    `duration(task, attempt)` gives the seconds an attempt takes.
-    """
+    """Drives a machine through virtual time; `duration(task, attempt)` gives an attempt's seconds."""
 
     def __init__(self, machine: Machine, duration: Duration) -> None:
         self.machine = machine
@@ -80,7 +68,7 @@ class Simulator:
             effects: list[Effect] = []
             while self._heap and self._heap[0][0][0] == t:
                 effects += self.machine.step(heappop(self._heap)[2])
-            effects += self.machine.step(TurnEnded(t))
+            effects += self.machine.step(events.TurnEnded(t))
             self._perform(effects, t)
 
     def _perform(self, effects: Sequence[Effect], t: float) -> None:
@@ -90,10 +78,10 @@ class Simulator:
                     self.submit([self._outcome(task, attempt, t)])
                 case StopTask(task=id, attempt=attempt):
                     self._withdraw(id, attempt)
-                    self.submit([TaskStopped(t, id, attempt)])
+                    self.submit([events.TaskStopped(t, id, attempt)])
                 case WakeAt(t=due, task=id):
-                    self.submit([Woke(due, id)])
-                case Answer() | Finish():
+                    self.submit([events.Woke(due, id)])
+                case Answer():
                     pass
                 case _:
                     assert_never(effect)
@@ -102,19 +90,20 @@ class Simulator:
         seconds = self._duration(task, attempt)
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
             raise InvalidInput(f"The duration of {task.id!r} must be seconds of at least 0, not {seconds!r}.")
-        if (
-            task.timeout is not None and seconds >= task.timeout
-        ):  # as in the engine, a tie goes to the deadline
-            return TaskFailed(t + task.timeout, task.id, attempt, f"no result within {task.timeout:g} s")
-        return TaskDone(t + seconds, task.id, attempt, None)
+        # As in the engine, a tie goes to the deadline.
+        if task.timeout is not None and seconds >= task.timeout:
+            return events.TaskFailed(
+                t + task.timeout, task.id, attempt, f"no result within {task.timeout:g} s"
+            )
+        return events.TaskDone(t + seconds, task.id, attempt, None)
 
     def _withdraw(self, id: TaskId, attempt: int) -> None:
-        def keep(event: Input) -> bool:
-            return not (
-                isinstance(event, TaskDone | TaskFailed) and (event.task, event.attempt) == (id, attempt)
-            )
-
-        self._heap = [item for item in self._heap if keep(item[2])]
+        outcomes = events.TaskDone, events.TaskFailed
+        self._heap = [
+            (key, count, event)
+            for key, count, event in self._heap
+            if not (isinstance(event, outcomes) and (event.task, event.attempt) == (id, attempt))
+        ]
         heapify(self._heap)
 
 
@@ -134,7 +123,6 @@ def simulate(
     ----------
     agents : how many, each doing one task at a time.
     policy : a name of `apee.priority.POLICIES` or a rule of your own.
-    seed : for the random policy.
     seconds_per_unit, seconds_per_information : T_c and T_t of Eq. 3; a task lasts T_c·C, and what depends on
         it may start T_t·I later.
     duration : seconds of (task, attempt), instead of T_c·C.
@@ -168,8 +156,8 @@ def simulate(
         raise InvalidInput("The graph has no tasks to simulate.")
     machine = Machine("simulated", policy_of(policy, seed))
     simulator = Simulator(machine, duration or (lambda task, attempt: task.complexity * seconds_per_unit))
-    simulator.submit([RunStarted(0.0, graph.title, settings, pool)])
-    simulator.submit([DeltaSubmitted(0.0, 0, as_delta(graph))])
+    started = events.RunStarted(0.0, graph.title, settings, pool)
+    simulator.submit([started, events.DeltaSubmitted(0.0, 0, as_delta(graph))])
     simulator.run()
     entries = entries_of(machine.log)
     if not entries:  # only a priority rule that broke can keep every task from starting

@@ -60,14 +60,14 @@ def _checked(what: str | dict[str, Any]) -> str | TaskGraph:
 
 def list_runs(options: argparse.Namespace) -> int:
     """Print the runs in the journal."""
-    from dyntaskmas_nb.apee.journal import SqliteJournal
+    from dyntaskmas_nb.apee.journal import Journal
 
     path = Path(options.home) / "journal.sqlite"
     if not path.exists():
         raise InvalidInput(
             f"There is no journal in {options.home}; runs are kept where `dyntaskmas run` was called."
         )
-    journal = SqliteJournal(path)
+    journal = Journal(path)
     try:
         for info in journal.runs():
             print(f"{info.run}  {info.status:<11}  {printable(info.request, 80)}")

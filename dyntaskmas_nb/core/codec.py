@@ -6,10 +6,10 @@ or stored bytes goes through pydantic, whose complaint is turned into one senten
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import Any, get_args
 
 import orjson
 
@@ -17,44 +17,31 @@ from dyntaskmas_nb.core import command, delta, event
 from dyntaskmas_nb.core.task import Resource, shown
 from dyntaskmas_nb.errors import InvalidInput
 
-if TYPE_CHECKING:
-    from pydantic import ValidationError
-
-T = TypeVar("T")
-
 _UNIONS = (*get_args(delta.Delta), *get_args(command.Command), *get_args(event.Event))
 _KINDS = {cls.__name__: cls for cls in _UNIONS}
 _TAGGED = frozenset(_UNIONS)
 
 
-def to_json(value: object) -> Any:
-    """`value` (a noun, or a JSON value) as plain dicts and lists; union members carry their `kind`."""
-    if is_dataclass(value) and not isinstance(value, type):
-        out: dict[str, Any] = {"kind": type(value).__name__} if type(value) in _TAGGED else {}
-        for name in _names(type(value)):
-            out[name] = to_json(getattr(value, name))
-        return out
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, tuple | list):
-        return [to_json(item) for item in value]
-    if hasattr(value, "items"):
-        return {str(key): to_json(item) for key, item in value.items()}
-    return value
-
-
 def encode(value: object) -> bytes:
     """JSON bytes of a noun, keys in declaration order; the same value gives the same bytes."""
-    return orjson.dumps(to_json(value))
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """What orjson leaves to us: a dataclass, with its `kind` when it is one of a union, or a mapping."""
+    if isinstance(value, Mapping):
+        return {str(key): part for key, part in value.items()}
+    cls = type(value)
+    if not is_dataclass(cls):
+        raise TypeError(f"{shown(value)} is no JSON value")
+    kind = {"kind": cls.__name__} if cls in _TAGGED else {}
+    return kind | {name: getattr(value, name) for name in _names(cls)}
 
 
 def decode(data: bytes | str) -> Any:
     """The union member (delta, command or event) that `data` encodes.
 
-    Raises
-    ------
-    InvalidInput
-        When the bytes are no JSON, the kind is unknown, or a field is missing or wrong (it is named).
+    Raises `InvalidInput` when the bytes are no JSON, the kind is unknown, or a field (named) is wrong.
     """
     try:
         raw = orjson.loads(data)
@@ -77,40 +64,11 @@ def _read(raw: object) -> Any:
     kind = raw["kind"]
     if kind not in _KINDS:
         raise InvalidInput(f"Unknown kind {shown(kind)}.")
-    from pydantic import ValidationError
-
     known = _names(_KINDS[kind])
     if extra := [key for key in raw if key != "kind" and key not in known]:
         raise InvalidInput(f"{kind}: unknown field {shown(extra[0])}; it has {', '.join(sorted(known))}.")
-    try:
-        body = {key: _nested(key, value) for key, value in raw.items() if key != "kind"}
-        return _adapter(_KINDS[kind]).validate_python(body)
-    except ValidationError as error:
-        raise InvalidInput(explain_validation(error, kind)) from None
-
-
-def explain_validation(error: ValidationError, where: str) -> str:
-    """One sentence from pydantic's first complaint: which field, what is wrong, what was given."""
-    first = error.errors()[0]
-    path = where
-    for part in first["loc"]:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    given = shown(first["input"])
-    more = error.error_count() - 1
-    tail = f" ({more} more like it)" if more else ""
-    return f"{path}: {first['msg'][0].lower()}{first['msg'][1:]}, got {given}{tail}."
-
-
-@cache
-def _names(cls: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cls))
-
-
-@cache
-def _adapter(cls: type[T]) -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(cls)
+    body = {key: _nested(key, value) for key, value in raw.items() if key != "kind"}
+    return _validated(_KINDS[kind], body, kind)
 
 
 def _nested(key: str, value: Any) -> Any:
@@ -120,11 +78,31 @@ def _nested(key: str, value: Any) -> Any:
     if key == "deltas" and isinstance(value, list):
         return tuple(_read(item) for item in value)
     if key == "changes" and isinstance(value, dict) and isinstance(value.get("resources"), list):
-        from pydantic import ValidationError
-
-        try:
-            resources = tuple(_adapter(Resource).validate_python(entry) for entry in value["resources"])
-        except ValidationError as error:
-            raise InvalidInput(explain_validation(error, "ReviseTask.changes.resources")) from None
-        return {**value, "resources": resources}
+        where = "ReviseTask.changes.resources"
+        return {**value, "resources": tuple(_validated(Resource, each, where) for each in value["resources"])}
     return value
+
+
+def _validated(cls: type, value: object, where: str) -> Any:
+    """`value` as a `cls`; else one sentence from pydantic's first complaint: field, what is wrong, given."""
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(cls).validate_python(value)
+    except ValidationError as error:
+        first, more = error.errors()[0], error.error_count() - 1
+    path = where + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    complaint = f"{path}: {first['msg'][0].lower()}{first['msg'][1:]}, got {shown(first['input'])}"
+    raise InvalidInput(f"{complaint} ({more} more like it)." if more else f"{complaint}.")
+
+
+@cache
+def _names(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
+
+
+@cache
+def _adapter(cls: type) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cls)

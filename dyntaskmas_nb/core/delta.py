@@ -107,16 +107,14 @@ def touched(delta: Delta) -> frozenset[TaskId]:
     match delta:
         case AddTask(task=task, after=after, before=before):
             return frozenset({task.id, *after, *before})
-        case RemoveTask(id=id) | ReviseTask(id=id) | SetJoin(id=id):
-            return frozenset({id})
-        case AddDependency(before=u, after=v) | RemoveDependency(before=u, after=v):
-            return frozenset({u, v})
-        case ReviseDependency(before=u, after=v):
-            return frozenset({u, v})
         case ExpandTask(id=id, tasks=tasks):
             return frozenset({id, *(task.id for task in tasks)})
         case Batch(deltas=deltas):
-            return frozenset().union(*(touched(part) for part in deltas))
+            return frozenset().union(*map(touched, deltas))
+        case RemoveTask() | ReviseTask() | SetJoin():
+            return frozenset({delta.id})
+        case AddDependency() | RemoveDependency() | ReviseDependency():
+            return frozenset({delta.before, delta.after})
 
 
 def changed(delta: Delta) -> frozenset[TaskId]:
@@ -127,9 +125,9 @@ def changed(delta: Delta) -> frozenset[TaskId]:
     match delta:
         case AddTask(before=before):
             return frozenset(before)
-        case AddDependency(after=id) | RemoveDependency(after=id) | ReviseDependency(after=id):
-            return frozenset({id})
-        case RemoveTask(id=id) | ReviseTask(id=id) | SetJoin(id=id) | ExpandTask(id=id):
-            return frozenset({id})
+        case AddDependency() | RemoveDependency() | ReviseDependency():
+            return frozenset({delta.after})
+        case RemoveTask() | ReviseTask() | SetJoin() | ExpandTask():
+            return frozenset({delta.id})
         case Batch(deltas=deltas):
-            return frozenset().union(*(changed(part) for part in deltas))
+            return frozenset().union(*map(changed, deltas))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dyntaskmas_nb.core.event import CommandApplied, CommandRejected, DeltaApplied, DeltaRejected, RunEnded
+from dyntaskmas_nb.core.event import CommandApplied, CommandRejected, DeltaApplied, DeltaRejected
 from dyntaskmas_nb.core.task import Task, TaskId
 
 
@@ -43,11 +43,4 @@ class Answer:
     outcome: DeltaApplied | DeltaRejected | CommandApplied | CommandRejected
 
 
-@dataclass(slots=True)
-class Finish:
-    """The run is over."""
-
-    ended: RunEnded
-
-
-Effect: TypeAlias = StartTask | StopTask | WakeAt | Answer | Finish
+Effect: TypeAlias = StartTask | StopTask | WakeAt | Answer

@@ -7,6 +7,7 @@ left to `dtgg.update`, the one place where G_{t+1} = U(G_t, Δ_t) happens. W is 
 
 from __future__ import annotations
 
+import graphlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -169,17 +170,14 @@ class TaskGraph:
         return graph
 
     def _sort(self) -> None:
-        """Number all tasks in topological order (Kahn), keeping the order they came in where it can."""
-        waiting = {id: len(pred) for id, pred in self._pred.items()}
-        order = [id for id, count in waiting.items() if not count]
-        for id in order:
-            for after in self._succ[id]:
-                waiting[after] -= 1
-                if not waiting[after]:
-                    order.append(after)
-        if len(order) < len(self._tasks):
-            left = [id for id, count in waiting.items() if count]
-            raise cycle_error(find_cycle(left[0], self._pred, set(left)))
+        """Number all tasks in topological order, keeping the order they came in where it can."""
+        sorter = graphlib.TopologicalSorter(dict.fromkeys(self._tasks, ()))
+        for id, pred in self._pred.items():
+            sorter.add(id, *pred)
+        try:
+            order = list(sorter.static_order())
+        except graphlib.CycleError as error:
+            raise cycle_error(error.args[1]) from None
         self._position = {id: place for place, id in enumerate(order)}
         self._next_position = len(order)
 
@@ -207,10 +205,7 @@ class TaskGraph:
     def from_networkx(cls, graph: nx.DiGraph) -> TaskGraph:
         """Build from a networkx DiGraph; node attributes (or a `task`) become the task's fields.
 
-        Raises
-        ------
-        InvalidInput
-            For a cyclic graph, an undirected one, or attributes that make no task.
+        Raises `InvalidInput` for a cyclic graph, an undirected one, or attributes that make no task.
         """
         from dyntaskmas_nb.core.plan import graph_from_networkx
 
@@ -230,10 +225,7 @@ class TaskGraph:
         (predecessor → I), `critical`, `boost`, `timeout`, `attempts`, `resources`, `join` and `inputs`
         may be left out.
 
-        Raises
-        ------
-        InvalidInput
-            Naming the subtask and the field; `CycleError` when the dependencies close a cycle.
+        Raises `InvalidInput` naming the subtask and the field; `CycleError` when dependencies close a cycle.
         """
         from dyntaskmas_nb.core.plan import graph_from_plan
 
@@ -245,35 +237,19 @@ def unknown_task(id: object, known: Iterable[TaskId]) -> InvalidInput:
     from difflib import get_close_matches
 
     names = list(known)
-    close = get_close_matches(str(id), names[:2000], n=3)
-    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-    if not hint:
-        hint = (
-            f" The tasks are {', '.join(names[:8])}{', …' if len(names) > 8 else ''}."
-            if names
-            else " The graph is empty."
-        )
-    return InvalidInput(f"There is no task {str(id)[:80]!r}.{hint}")
+    if close := get_close_matches(str(id), names[:2000], n=3):
+        hint = f"Did you mean {' or '.join(map(repr, close))}?"
+    elif names:
+        hint = f"The tasks are {', '.join(names[:8])}{', …' if len(names) > 8 else ''}."
+    else:
+        hint = "The graph is empty."
+    return InvalidInput(f"There is no task {str(id)[:80]!r}. {hint}")
 
 
 def cycle_error(cycle: Sequence[TaskId]) -> CycleError:
     """The error that names a cycle, first = last."""
     shown = " → ".join(cycle if len(cycle) <= 8 else [*cycle[:4], "…", *cycle[-3:]])
     return CycleError(f"The dependencies close a cycle: {shown}. Remove one of them.", tuple(cycle))
-
-
-def find_cycle(
-    start: TaskId, pred: Mapping[TaskId, Mapping[TaskId, float]], within: set[TaskId]
-) -> list[TaskId]:
-    """A cycle met by walking predecessors from `start` inside `within`, where every task has one."""
-    path: list[TaskId] = []
-    seen: dict[TaskId, int] = {}
-    id = start
-    while id not in seen:
-        seen[id] = len(path)
-        path.append(id)
-        id = next(before for before in pred[id] if before in within)
-    return [id, *reversed(path[seen[id] :])]
 
 
 def _reach(ids: Iterable[TaskId], edges: Mapping[TaskId, Mapping[TaskId, float]]) -> set[TaskId]:

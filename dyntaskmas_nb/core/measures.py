@@ -34,17 +34,14 @@ class Measures:
 def measure(graph: TaskGraph, entries: Sequence[Entry], slots: int, now: float | None = None) -> Measures:
     """Measure what `entries` show of `graph` on `slots` agent slots; running entries count until `now`."""
     durations: dict[TaskId, float] = {}
-    busy = 0.0
+    busy = last = 0.0
     for entry in entries:
         end = entry.end if entry.end is not None else (now if now is not None else entry.start)
         busy += end - entry.start
+        last = max(last, end)
         if entry.task in graph and entry.outcome != "stopped":
             durations[entry.task] = end - entry.start
-    first = min((entry.start for entry in entries), default=0.0)
-    last = max(
-        (entry.end if entry.end is not None else (now or entry.start) for entry in entries), default=0.0
-    )
-    makespan = last - first
+    makespan = last - min((entry.start for entry in entries), default=0.0)
     serial = sum(durations.values())
     path = critical_path(graph, durations)
     length = sum(durations.get(id, 0.0) for id in path)

@@ -3,26 +3,28 @@
 ``{"task": "…", "subtasks": [{"id": "a", "description": "…", "role": "…", "complexity": 1,
 "depends_on": [], "information": {}, "critical": true, "attempts": 1, …}]}``
 
-Foreign text enters through pydantic and leaves as an `InvalidInput` that names the field.
+Read by hand rather than by pydantic: `core.task` says already what each field must be, and this way once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import fields
 from difflib import get_close_matches
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from dyntaskmas_nb.core.codec import explain_validation
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.task import (
     ALL,
-    GENERAL_ROLE,
+    INTEGERS,
+    LARGEST,
     MAX_TEXT,
     Join,
     Resource,
     Task,
     TaskId,
+    check_information,
+    check_task,
     check_text,
     shown,
 )
@@ -32,42 +34,9 @@ if TYPE_CHECKING:
     import networkx as nx
 
 MAX_TASKS = 200_000
-
-_FIELDS = (
-    "id description role complexity boost critical resources timeout attempts join inputs "
-    "depends_on information"
-).split()
-
-
-@cache
-def _subtask_adapter() -> Any:
-    from typing import Annotated
-
-    from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter
-
-    def name(value: object) -> object:
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-    Id = Annotated[str, BeforeValidator(name)]
-
-    class Subtask(BaseModel):
-        model_config = ConfigDict(strict=True)
-
-        id: Id
-        description: str = ""
-        role: str = GENERAL_ROLE
-        complexity: float = 1.0
-        boost: float = 0.0
-        critical: bool = True
-        resources: list[str | dict[str, Any]] = []
-        timeout: float | None = None
-        attempts: int = 1
-        join: str | dict[str, Any] = "all"
-        inputs: Any = None
-        depends_on: list[Id] = []
-        information: dict[Id, float] = {}
-
-    return TypeAdapter(Subtask)
+_OF_TASK = tuple(field.name for field in fields(Task))
+_FIELDS = (*_OF_TASK, "depends_on", "information")
+_PLAIN = Task(id="plain")
 
 
 def graph_from_plan(plan: Mapping[str, Any]) -> TaskGraph:
@@ -82,8 +51,6 @@ def graph_from_plan(plan: Mapping[str, Any]) -> TaskGraph:
     if len(subtasks) > MAX_TASKS:
         raise InvalidInput(f"The plan has {len(subtasks):,} subtasks; at most {MAX_TASKS:,} are taken.")
     title = plan.get("task", "")
-    if not isinstance(title, str):
-        raise InvalidInput(f'The plan\'s "task" must be text, not {_kind(title)}.')
     check_text(title, 'The plan\'s "task"', MAX_TEXT)
     tasks: list[Task] = []
     edges: list[tuple[TaskId, TaskId, float]] = []
@@ -94,9 +61,10 @@ def graph_from_plan(plan: Mapping[str, Any]) -> TaskGraph:
     known = {task.id for task in tasks}
     for before, after, _ in edges:
         if before not in known:
+            close = get_close_matches(before, list(known)[:2000], n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
             raise InvalidInput(
-                f"Subtask {after!r} depends on {before!r}, which is no subtask of the plan."
-                + _close(before, known)
+                f"Subtask {shown(after)} depends on {shown(before)}, which is no subtask of the plan.{hint}"
             )
     return TaskGraph.of(tasks, edges, title=title)
 
@@ -104,42 +72,43 @@ def graph_from_plan(plan: Mapping[str, Any]) -> TaskGraph:
 def read_subtask(raw: object, number: int) -> tuple[Task, dict[TaskId, float]]:
     """One entry of "subtasks" as a task and what it waits for (predecessor → I).
 
-    Raises
-    ------
-    InvalidInput
-        Naming the entry (by `number` from 0, and id) and the field.
+    Raises `InvalidInput` naming the entry (by `number` from 0) and the field.
     """
-    from pydantic import ValidationError
-
     where = f"subtasks[{number}]"
     if not isinstance(raw, Mapping):
         raise InvalidInput(f"{where} must be an object, not {_kind(raw)}.")
     for key in raw:
         if key not in _FIELDS and (close := get_close_matches(str(key), _FIELDS, n=1, cutoff=0.75)):
             raise InvalidInput(f"{where}: unknown field {key!r}. Did you mean {close[0]!r}?")
-    try:
-        read = _subtask_adapter().validate_python(dict(raw))
-    except ValidationError as error:
-        raise InvalidInput(explain_validation(error, where)) from None
-    depends_on = dict.fromkeys(read.depends_on, 0.0)
-    for before, information in read.information.items():
-        if before not in depends_on:
-            raise InvalidInput(f"{where}.information names {before!r}, which is not in its depends_on.")
-        depends_on[before] = information
-    task = Task(
-        id=read.id,
-        description=read.description,
-        role=read.role or GENERAL_ROLE,
-        complexity=read.complexity,
-        boost=read.boost,
-        critical=read.critical,
-        resources=tuple(_resource(entry, where) for entry in read.resources),
-        timeout=read.timeout,
-        attempts=read.attempts,
-        join=_join(read.join, where),
-        inputs=read.inputs,
-    )
-    return task, depends_on
+    if "id" not in raw:
+        raise InvalidInput(f"{where}.id: field required; every subtask has its own.")
+    given = {name: raw[name] for name in _OF_TASK if name in raw}
+    given["id"] = _name(raw["id"])
+    if given.get("role") == "":
+        del given["role"]
+    for name in ("complexity", "boost", "timeout"):
+        if type(value := given.get(name)) is int and abs(value) <= LARGEST:
+            given[name] = float(value)
+    given["resources"] = tuple(_resource(entry, where) for entry in _list(raw, "resources", where))
+    given["join"] = _join(raw.get("join", "all"), where)
+    task = Task(**given)
+    check_task(task, where)
+    return task, _waits_for(raw, where)
+
+
+def _waits_for(raw: Mapping[Any, Any], where: str) -> dict[TaskId, float]:
+    names = [_name(before) for before in _list(raw, "depends_on", where)]
+    if odd := [name for name in names if not isinstance(name, str)]:
+        raise InvalidInput(f"{where}.depends_on holds {shown(odd[0])}, which is no id.")
+    depends_on = dict.fromkeys(names, 0.0)
+    information = raw.get("information", {})
+    if not isinstance(information, Mapping):
+        raise InvalidInput(f"{where}.information must be an object, not {_kind(information)}.")
+    for key, value in information.items():
+        if _name(key) not in depends_on:
+            raise InvalidInput(f"{where}.information names {shown(key)}, which is not in its depends_on.")
+        depends_on[_name(key)] = check_information(value, where)
+    return depends_on
 
 
 def graph_to_plan(graph: TaskGraph) -> dict[str, Any]:
@@ -175,14 +144,8 @@ def _entry(graph: TaskGraph, task: Task) -> dict[str, Any]:
     }
     if any(after.values()):
         entry["information"] = {before: value for before, value in after.items() if value}
-    for name, default in (
-        ("boost", 0.0),
-        ("critical", True),
-        ("timeout", None),
-        ("attempts", 1),
-        ("inputs", None),
-    ):
-        if (value := getattr(task, name)) != default:
+    for name in ("boost", "critical", "timeout", "attempts", "inputs"):
+        if (value := getattr(task, name)) != getattr(_PLAIN, name):
             entry[name] = value
     if task.resources:
         entry["resources"] = [{"key": r.key, "exclusive": r.exclusive} for r in task.resources]
@@ -191,26 +154,33 @@ def _entry(graph: TaskGraph, task: Task) -> dict[str, Any]:
     return entry
 
 
-def _resource(entry: str | dict[str, Any], where: str) -> Resource:
+def _resource(entry: object, where: str) -> Resource:
     if isinstance(entry, str):
         return Resource(key=entry)
-    if set(entry) - {"key", "exclusive"} or not isinstance(entry.get("exclusive", True), bool):
-        raise InvalidInput(
-            f'{where}.resources: use "name" or {{"key": "name", "exclusive": false}}, not {shown(entry)}.'
-        )
-    return Resource(key=entry.get("key", ""), exclusive=entry.get("exclusive", True))
+    if isinstance(entry, Mapping) and set(entry) <= {"key", "exclusive"}:
+        return Resource(**{"key": "", **entry})
+    raise InvalidInput(
+        f'{where}.resources: use "name" or {{"key": "name", "exclusive": false}}, not {shown(entry)}.'
+    )
 
 
-def _join(entry: str | dict[str, Any], where: str) -> Join:
+def _join(entry: object, where: str) -> Join:
     given = {"kind": entry} if isinstance(entry, str) else entry
-    if set(given) - {"kind", "k"}:
-        raise InvalidInput(f'{where}.join: use "any" or {{"kind": "k_of_n", "k": 2}}, not {shown(entry)}.')
-    return Join(**given)
+    if isinstance(given, Mapping) and set(given) <= {"kind", "k"}:
+        return Join(**given)
+    raise InvalidInput(f'{where}.join: use "any" or {{"kind": "k_of_n", "k": 2}}, not {shown(entry)}.')
 
 
-def _close(id: str, known: Iterable[str]) -> str:
-    close = get_close_matches(id, list(known)[:2000], n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+def _name(value: Any) -> Any:
+    """People number their subtasks: 1 is the id "1"."""
+    return str(value) if type(value) is int and value in INTEGERS else value
+
+
+def _list(raw: Mapping[Any, Any], field: str, where: str) -> list[Any]:
+    value = raw.get(field, [])
+    if not isinstance(value, list):
+        raise InvalidInput(f"{where}.{field} must be a list, not {_kind(value)}.")
+    return value
 
 
 def _kind(value: object) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from dyntaskmas_nb.core.task import check_count
 from dyntaskmas_nb.errors import InvalidInput
 
 #: A role that every agent with it can stand in for.
@@ -65,9 +66,6 @@ def check_settings(settings: Settings) -> None:
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise InvalidInput(f"{name} must be a number of seconds above 0, not {value!r}.")
-    if type(settings.agents_per_role) is not int or settings.agents_per_role < 1:
-        raise InvalidInput(
-            f"agents_per_role must be a whole number of at least 1, not {settings.agents_per_role!r}."
-        )
+    check_count(settings.agents_per_role, "agents_per_role")
     if type(settings.seed) is not int or abs(settings.seed) >= 2**63:
         raise InvalidInput(f"The seed must be a whole number that fits 64 bits, not {settings.seed!r}.")

@@ -6,6 +6,7 @@ counted by the same code.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,4 @@ class Snapshot:
 
     def counts(self) -> dict[str, int]:
         """How many tasks are in each state, states without tasks left out."""
-        found: dict[str, int] = {}
-        for view in self.tasks.values():
-            found[view.state.value] = found.get(view.state.value, 0) + 1
-        return found
+        return dict(Counter(view.state.value for view in self.tasks.values()))

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Literal
@@ -20,9 +20,10 @@ TaskId = str
 GENERAL_ROLE = "general"
 MAX_TEXT = 20_000
 MAX_NAME = 200
+#: The integers that JSON as we write it can hold.
+INTEGERS = range(-(2**63), 2**64)
 #: Numbers beyond this are refused: sums and products of such numbers still are finite.
 LARGEST = 1e15
-_INTEGERS = range(-(2**63), 2**64)
 _DEPTH = 100
 
 
@@ -44,9 +45,7 @@ class TaskState(StrEnum):
         return self in _ENDED
 
 
-_ENDED = frozenset(
-    {TaskState.DONE, TaskState.FAILED, TaskState.SKIPPED, TaskState.CANCELLED, TaskState.BLOCKED}
-)
+_ENDED = frozenset(TaskState) - {TaskState.PENDING, TaskState.READY, TaskState.RUNNING}
 #: States that satisfy a successor waiting for this task (Alg. 2: `Pred(v) = ∅`).
 SATISFIED = frozenset({TaskState.DONE, TaskState.SKIPPED})
 
@@ -88,8 +87,6 @@ class Task:
 
     Attributes
     ----------
-    id : unique in its graph.
-    description : what to do, in words.
     role : which kind of agent can do it.
     complexity : C(v) ≥ 0, in complexity units.
     boost : added to the task's own rank, not propagated.
@@ -125,52 +122,46 @@ REVISABLE = tuple(f.name for f in fields(Task) if f.name not in ("id", "join"))
 
 def revised(task: Task, changes: dict[str, Any]) -> Task:
     """Return `task` with `changes` applied and checked; raises `InvalidInput` naming the field."""
-    for name in changes:
-        if name not in REVISABLE:
-            raise InvalidInput(
-                f"Task {task.id!r} has no field {name!r} to revise. Choose from {', '.join(REVISABLE)}."
-            )
+    if odd := [name for name in changes if name not in REVISABLE]:
+        raise InvalidInput(
+            f"Task {task.id!r} has no field {odd[0]!r} to revise. Choose from {', '.join(REVISABLE)}."
+        )
     new = replace(task, **changes)
     check_task(new)
     return new
 
 
-def check_task(task: Task) -> None:
-    """Refuse a task whose fields make no sense.
+def check_task(task: Task, entry: str = "") -> None:
+    """Refuse a task whose fields make no sense; `entry` is where a plan file has it.
 
-    Raises
-    ------
-    InvalidInput
-        Naming the task, the field and what it must be.
+    Raises `InvalidInput` naming the task or entry, the field and what it must be.
     """
-    check_id(task.id)
-    where = f"Task {task.id!r}"
-    check_text(task.description, f"{where}: description", MAX_TEXT)
-    check_text(task.role, f"{where}: role", MAX_NAME, empty=False)
-    _number(task.complexity, f"{where}: complexity", low=0.0)
-    _number(task.boost, f"{where}: boost")
-    if task.timeout is not None and _number(task.timeout, f"{where}: timeout", low=0.0) == 0:
-        raise InvalidInput(f"{where}: timeout must be more than 0 seconds; leave it out for no deadline.")
-    if not isinstance(task.critical, bool):
-        raise InvalidInput(f"{where}: critical must be true or false, not {shown(task.critical)}.")
-    _count(task.attempts, f"{where}: attempts")
-    check_join(task.join, where)
-    check_json(task.inputs, f"{where}: inputs")
+    check_id(task.id, f"{entry}." if entry else "A task ")
+    where = f"{entry}." if entry else f"Task {task.id!r}: "
+    check_text(task.description, f"{where}description", MAX_TEXT)
+    check_text(task.role, f"{where}role", MAX_NAME, empty=False)
+    _number(task.complexity, f"{where}complexity", low=0.0)
+    _number(task.boost, f"{where}boost")
+    if task.timeout is not None and _number(task.timeout, f"{where}timeout", low=0.0) == 0:
+        raise InvalidInput(f"{where}timeout must be more than 0 seconds; leave it out for no deadline.")
+    _flag(task.critical, f"{where}critical")
+    check_count(task.attempts, f"{where}attempts")
+    check_join(task.join, entry or f"Task {task.id!r}")
+    check_json(task.inputs, f"{where}inputs")
     if not isinstance(task.resources, tuple):
-        raise InvalidInput(f"{where}: resources must be a tuple of Resource, not {shown(task.resources)}.")
+        raise InvalidInput(f"{where}resources must be a tuple of Resource, not {shown(task.resources)}.")
     for resource in task.resources:
         if not isinstance(resource, Resource):
-            raise InvalidInput(f"{where}: resources holds {shown(resource)}, which is not a Resource.")
-        if not isinstance(resource.exclusive, bool):
-            raise InvalidInput(f"{where}: exclusive must be true or false, not {shown(resource.exclusive)}.")
-        check_text(resource.key, f"{where}: resource key", MAX_NAME, empty=False)
+            raise InvalidInput(f"{where}resources holds {shown(resource)}, which is not a Resource.")
+        _flag(resource.exclusive, f"{where}resource exclusive")
+        check_text(resource.key, f"{where}resource key", MAX_NAME, empty=False)
 
 
-def check_id(id: object) -> None:
+def check_id(id: object, where: str = "A task ") -> None:
     """Refuse an id that is not a short, printable, non-empty string."""
     if not isinstance(id, str):
-        raise InvalidInput(f"A task id must be a string, not {shown(id)}.")
-    check_text(id, "A task id", MAX_NAME, empty=False)
+        raise InvalidInput(f"{where}id must be a string, not {shown(id)}.")
+    check_text(id, f"{where}id", MAX_NAME, empty=False)
     if id != id.strip() or not id.isprintable():
         raise InvalidInput(f"Task id {id!r} has leading, trailing or unprintable characters; remove them.")
 
@@ -179,7 +170,13 @@ def check_join(join: object, where: str) -> None:
     """Refuse an unknown join rule or a k below 1."""
     if not isinstance(join, Join) or join.kind not in ("all", "any", "k_of_n", "first_valid"):
         raise InvalidInput(f"{where}: join must be all, any, k_of_n or first_valid, not {shown(join)}.")
-    _count(join.k, f"{where}: join.k")
+    check_count(join.k, f"{where}: join.k")
+
+
+def check_count(value: object, where: str) -> None:
+    """Refuse what is not a whole number of at least 1."""
+    if type(value) is not int or value < 1:
+        raise InvalidInput(f"{where} must be a whole number of at least 1, not {shown(value)}.")
 
 
 def check_information(value: float, where: str) -> float:
@@ -195,37 +192,36 @@ def check_text(value: object, where: str, limit: int, *, empty: bool = True) -> 
         raise InvalidInput(f"{where} is empty.")
     if len(value) > limit:
         raise InvalidInput(f"{where} is {len(value):,} characters long; at most {limit:,} are taken.")
-    if not value.isascii() and not _storable(value):
-        raise InvalidInput(f"{where} holds a lone surrogate, which is not text; remove it.")
-    if "\0" in value:
-        raise InvalidInput(f"{where} holds a NUL character; remove it.")
+    if "\0" in value or not _storable(value):
+        raise InvalidInput(f"{where} holds a lone surrogate or a NUL character, which is no text; remove it.")
 
 
 def check_json(value: object, where: str, depth: int = 0) -> None:
     """Refuse what JSON cannot hold, or holds differently: a set, NaN, an integer beyond 64 bits."""
     if depth > _DEPTH:
         raise InvalidInput(f"{where} nests deeper than {_DEPTH} levels, or holds itself.")
+    parts: Iterable[object] = ()
     match value:
         case None | bool():
-            return
+            fits = True
         case str():
-            if _storable(value):
-                return
+            fits = _storable(value)
         case int():
-            if value in _INTEGERS:
-                return
+            fits = value in INTEGERS
         case float():
-            if math.isfinite(value):
-                return
+            fits = math.isfinite(value)
         case list() | tuple():
-            for part in value:
-                check_json(part, where, depth + 1)
-            return
-        case Mapping() if all(isinstance(key, str) and _storable(key) for key in value):
-            for part in value.values():
-                check_json(part, where, depth + 1)
-            return
-    raise InvalidInput(f"{where} must be JSON (text, finite numbers, lists, objects), not {shown(value)}.")
+            fits, parts = True, value
+        case Mapping():
+            fits, parts = all(isinstance(key, str) and _storable(key) for key in value), value.values()
+        case _:
+            fits = False
+    if not fits:
+        raise InvalidInput(
+            f"{where} must be JSON (text, finite numbers, lists, objects), not {shown(value)}."
+        )
+    for part in parts:
+        check_json(part, where, depth + 1)
 
 
 def shown(value: object) -> str:
@@ -246,15 +242,13 @@ def _storable(value: str) -> bool:
 
 
 def _number(value: object, where: str, low: float = -math.inf) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
-        raise InvalidInput(f"{where} must be a finite number, not {shown(value)}.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+        raise InvalidInput(f"{where} must be a finite number up to {LARGEST:g}, not {shown(value)}.")
     if value < low:
         raise InvalidInput(f"{where} must be at least {low:g}, not {shown(value)}.")
-    if abs(value) > LARGEST:
-        raise InvalidInput(f"{where} must be a finite number up to {LARGEST:g}, not {shown(value)}.")
     return float(value)
 
 
-def _count(value: object, where: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidInput(f"{where} must be a whole number of at least 1, not {shown(value)}.")
+def _flag(value: object, where: str) -> None:
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{where} must be true or false, not {shown(value)}.")

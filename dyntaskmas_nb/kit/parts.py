@@ -9,7 +9,7 @@ from typing import Any
 
 from dyntaskmas_nb.agents.roles import Behaviours
 from dyntaskmas_nb.apee.engine import Engine
-from dyntaskmas_nb.apee.journal import Journal, MemoryJournal, SqliteJournal
+from dyntaskmas_nb.apee.journal import Journal
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core.settings import Settings
 from dyntaskmas_nb.kit.background import Background
@@ -30,7 +30,7 @@ class Parts:
         self.backend = backend
         self.behaviours = behaviours
         self.home = home
-        self.journal: Journal = MemoryJournal() if home is None else SqliteJournal(home / "journal.sqlite")
+        self.journal = Journal(None if home is None else home / "journal.sqlite")
         self._store: ContextStore | None = None
         self._real: Background | None = None
         self._virtual: list[Background] = []

@@ -11,7 +11,7 @@ from dyntaskmas_nb.apee.priority import Policy
 from dyntaskmas_nb.core.codec import encode
 from dyntaskmas_nb.core.command import Command, Resume
 from dyntaskmas_nb.core.delta import Delta
-from dyntaskmas_nb.core.effect import Answer, Effect, Finish, StartTask, StopTask, WakeAt
+from dyntaskmas_nb.core.effect import Answer, Effect, StartTask, StopTask, WakeAt
 from dyntaskmas_nb.core.event import (
     CommandApplied,
     CommandRejected,
@@ -101,8 +101,6 @@ class Driver:
             case Answer(id=number, outcome=outcome):
                 assert number not in self.answers, "answered twice"
                 self.answers[number] = outcome
-            case Finish(ended=ended):
-                assert self.machine.ended is ended
 
     def submit(self, delta: Delta, base: int | None = None, by: str = "user") -> DeltaApplied | DeltaRejected:
         self.number += 1

@@ -12,7 +12,7 @@ from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.apee.check import check
 from dyntaskmas_nb.apee.clock import RealClock
 from dyntaskmas_nb.apee.engine import Assignment, Engine
-from dyntaskmas_nb.apee.journal import MemoryJournal, RunInfo
+from dyntaskmas_nb.apee.journal import Journal, RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core.event import (
     DeltaSubmitted,
@@ -28,7 +28,7 @@ from dyntaskmas_nb.errors import StoreError
 Perform = Callable[[Assignment], Awaitable[Answer]]
 
 
-class Spy(MemoryJournal):
+class Spy(Journal):
     """Notes what is journaled in a list shared with the agents; can break."""
 
     def __init__(self, notes: list[Any] | None = None, breaks_at: type | None = None) -> None:
@@ -61,3 +61,4 @@ async def going(engine: Engine) -> AsyncIterator[None]:
     if not engine.failure:
         check(engine.machine)
         assert engine._journal.events("run") == engine.machine.log
+    engine._journal.close()

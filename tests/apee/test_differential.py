@@ -18,7 +18,7 @@ from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.apee.check import check
 from dyntaskmas_nb.apee.clock import VirtualClock
 from dyntaskmas_nb.apee.engine import Assignment, Engine
-from dyntaskmas_nb.apee.journal import MemoryJournal, RunInfo
+from dyntaskmas_nb.apee.journal import Journal, RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.simulate import Simulator
 from dyntaskmas_nb.core.command import CancelRun, CancelTask, Command, Pause, Resume, SetPolicy, StepOnce
@@ -105,7 +105,7 @@ def engine_of(scenario: Scenario, clock: VirtualClock) -> Engine:
             raise AgentError("broke")
         return Answer(result=None)
 
-    journal = MemoryJournal()
+    journal = Journal()
     journal.open_run(RunInfo(run="run", created="", request="", status="running", clock="virtual"))
     engine = Engine(Machine("run"), perform, clock, journal)
     for event in scenario.opening():
@@ -132,6 +132,7 @@ def engineered(scenario: Scenario) -> Machine:
                 group.cancel_scope.cancel()
         assert not engine.failure
         assert engine._journal.events("run") == engine.machine.log
+        engine._journal.close()
         return engine.machine
 
     return trio.run(main, clock=clock.trio)
@@ -230,6 +231,7 @@ def test_while_the_clock_stands_still_edits_are_taken_and_nothing_starts() -> No
             with clock.move():
                 engine.nudge()
                 await engine.until(lambda: False)
+        engine._journal.close()
         return engine.machine
 
     machine = trio.run(main, clock=clock.trio)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dyntaskmas_nb.apee.journal import Journal, MemoryJournal, RunInfo, SqliteJournal
+from dyntaskmas_nb.apee.journal import Journal, RunInfo
 from dyntaskmas_nb.core.event import Event, TaskDone, TurnEnded
 from dyntaskmas_nb.errors import InvalidInput, StoreError
 from tests.strategies import events
@@ -23,11 +24,8 @@ def info(run: str, created: str = "2026-01-01T00:00:00Z") -> RunInfo:
 
 @pytest.fixture(params=["normal", "full", "memory"])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
-    made: Journal
-    if request.param == "memory":
-        made = MemoryJournal()
-    else:
-        made = SqliteJournal(tmp_path / "deep" / "runs.db", request.param)
+    in_memory = request.param == "memory"
+    made = Journal() if in_memory else Journal(tmp_path / "deep" / "runs.db", request.param)
     yield made
     made.close()
 
@@ -49,8 +47,7 @@ def test_every_event_comes_back_in_order(journal: Journal, turns: list[list[Even
 
 def forget(journal: Journal, run: str) -> None:
     """Hypothesis may draw a name again."""
-    if isinstance(journal, SqliteJournal):
-        journal._db.execute("DELETE FROM events WHERE run = ?", (run,))
+    journal._db.execute("DELETE FROM events WHERE run = ?", (run,))
 
 
 def test_runs_and_their_status(journal: Journal) -> None:
@@ -63,7 +60,7 @@ def test_runs_and_their_status(journal: Journal) -> None:
 
 
 def test_a_turn_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    journal = SqliteJournal(tmp_path / "runs.db")
+    journal = Journal(tmp_path / "runs.db")
     journal.open_run(info("r"))
     journal.append("r", 0, [TurnEnded(0.0)])
     with pytest.raises(StoreError, match="cannot be written"):
@@ -73,22 +70,33 @@ def test_a_turn_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     journal.close()
 
 
-def _colliding(journal: SqliteJournal) -> list[Event]:
+def _colliding(journal: Journal) -> list[Event]:
     """Put an event where the third of the next turn will want to go."""
     journal.append("r", 4, [TurnEnded(5.0)])
     return [TurnEnded(4.0)]
 
 
 def test_it_is_read_back_by_another_connection_while_open(tmp_path: Path) -> None:
-    first = SqliteJournal(tmp_path / "runs.db")
+    first = Journal(tmp_path / "runs.db")
     first.open_run(info("r"))
     first.append("r", 0, [TaskDone(0.0, "a", 1, {"kind": "TaskDone"})])
-    second = SqliteJournal(tmp_path / "runs.db")
+    second = Journal(tmp_path / "runs.db")
     assert second.events("r") == first.events("r") == [TaskDone(0.0, "a", 1, {"kind": "TaskDone"})]
     assert first._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert first._db.execute("PRAGMA synchronous").fetchone() == (1,)
     first.close()
     second.close()
+
+
+def test_runs_may_write_at_the_same_time(journal: Journal) -> None:
+    def write(run: str) -> None:
+        journal.open_run(info(run))
+        for turn in range(200):
+            journal.append(run, turn, [TurnEnded(float(turn))])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, "abcd"))
+    assert [len(journal.events(run)) for run in "abcd"] == [200] * 4
 
 
 def newer(path: Path) -> None:
@@ -110,7 +118,7 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Path], obje
     spoil(path)
     before = path.read_bytes() if path.is_file() else b""
     with pytest.raises(StoreError, match=words) as caught:
-        SqliteJournal(path)
+        Journal(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
     assert caught.value.__cause__ is None
@@ -120,7 +128,7 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Path], obje
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"cannot be opened .* Choose a writable directory"):
-        SqliteJournal(tmp_path / "file" / "runs.db")
+        Journal(tmp_path / "file" / "runs.db")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -128,14 +136,14 @@ def test_a_read_only_directory(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(StoreError, match="cannot be opened"):
-            SqliteJournal(tmp_path / "runs.db")
+            Journal(tmp_path / "runs.db")
     finally:
         tmp_path.chmod(0o700)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"kind":"Later","t":1}', b'{"kind":"TurnEnded"}'])
 def test_a_damaged_event_is_a_store_error(tmp_path: Path, body: bytes) -> None:
-    journal = SqliteJournal(tmp_path / "runs.db")
+    journal = Journal(tmp_path / "runs.db")
     journal.open_run(info("r"))
     journal._db.execute("INSERT INTO events VALUES ('r', 0, ?)", (body,))
     with pytest.raises(StoreError, match="damaged: an event of run 'r' is unreadable"):
@@ -144,7 +152,7 @@ def test_a_damaged_event_is_a_store_error(tmp_path: Path, body: bytes) -> None:
 
 
 def test_a_closed_journal_says_so(tmp_path: Path) -> None:
-    journal = SqliteJournal(tmp_path / "runs.db")
+    journal = Journal(tmp_path / "runs.db")
     journal.open_run(info("r"))
     journal.close()
     with pytest.raises(StoreError, match="cannot be"):

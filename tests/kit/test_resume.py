@@ -94,13 +94,13 @@ def test_a_result_that_was_stored_before_the_kill_is_adopted(tmp_path):
     code = """
 import os, sys
 from dyntaskmas_nb import Kit
-from dyntaskmas_nb.apee.journal import SqliteJournal
-append = SqliteJournal.append
+from dyntaskmas_nb.apee.journal import Journal
+append = Journal.append
 def dying(self, run, first, events):
     if any(type(event).__name__ == "TaskDone" for event in events):
         os.kill(os.getpid(), 9)  # the store has the result, the journal does not
     append(self, run, first, events)
-SqliteJournal.append = dying
+Journal.append = dying
 kit = Kit(agents={"*": lambda task, context: "made once"}, home=sys.argv[1])
 run = kit.start({"subtasks": [{"id": "a"}]})
 run.result()
