@@ -49,6 +49,8 @@ class Source:
             r.choice(onset) + r.choice(vowel) + (r.choice(coda) if r.random() < 0.5 else "")
             for _ in range(r.choice((1, 2, 2, 2, 3, 3, 4)))
         ]
+        if not self.held and r.random() < 0.5:
+            parts = [r.choice(piece) for piece in r.choice(w.TRAIN_SHAPES)]
         text = "".join(parts)
         return text if len(text) > 2 else text + r.choice(vowel) + r.choice(onset)
 

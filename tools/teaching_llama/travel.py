@@ -425,9 +425,8 @@ def answer(t: Trip, task: Subtask, got: dict[str, str]) -> str:
         else " No budget was given, so a moderate price is assumed."
     )
     near = f" It is close to {got['area']}." if "area" in got else ""
-    n = t.days
-    nights = "" if not n else " for 1 night" if n == 2 else f" for {n - 1} nights"
     span = f" for {t.span}" if t.span else ""
+    stay = f" Stay: {t.span}." if t.span else ""
     liked = f" They like {t.likes}." if t.likes else ""
     match task.id:
         case "preferences":
@@ -449,7 +448,7 @@ def answer(t: Trip, task: Subtask, got: dict[str, str]) -> str:
         case "transport":
             return f"Take {mine['ride']}{t.date}{t.group}. Use public transport in the city.{money}"
         case "accommodation":
-            return f"Book {mine['hotel']}{t.group}{nights}.{near}{money}"
+            return f"Book {mine['hotel']}{t.group}.{stay}{near}{money}"
         case "attractions":
             like = f" Leave time for {t.likes}." if t.likes else ""
             start = f" Start in {got['area']}." if "area" in got else ""
@@ -466,7 +465,7 @@ def answer(t: Trip, task: Subtask, got: dict[str, str]) -> str:
         case "packing":
             return f"Pack for the trip {t.to}{t.date}: documents, chargers, a first-aid kit, good shoes and clothes in layers."
         case "itinerary":
-            return _itinerary(t, got, n)
+            return _itinerary(t, got, t.days)
     return general(t, task.description)
 
 
@@ -475,17 +474,11 @@ def _itinerary(t: Trip, got: dict[str, str], n: int) -> str:
     hotel = f"check in at {got['hotel']}" if "hotel" in got else "check in"
     sights = f"see {got['sights']}" if "sights" in got else f"explore {t.place or 'the area'}"
     table = f"dinner at {got['table']}" if "table" in got else "a free evening"
-    middle = (
-        ""
-        if n <= 3
-        else " Day 3: a day at your own pace."
-        if n == 4
-        else (f" Days 3 to {n - 1}: excursions and free time.")
-    )
     if n == 2:
         text = f"Day 1: {ride} and {hotel}, then {table}. Day 2: {sights}, then travel home."
     else:
-        last = f"Day {n}" if n else "Last day"
+        last = "Day 3" if n == 3 else "Last day"
+        middle = " After that: excursions and free time." if n > 3 else ""
         text = f"Day 1: {ride} and {hotel}. Day 2: {sights}, then {table}.{middle} {last}: travel home."
     end = f" Planned {t.to}{t.group}{t.date}" + (f" with a budget of {t.budget}." if t.budget else ".")
     return text + end
