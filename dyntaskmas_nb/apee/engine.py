@@ -26,7 +26,7 @@ from dyntaskmas_nb.core.delta import Delta
 from dyntaskmas_nb.core.effect import Answer, Effect, StartTask, StopTask, WakeAt
 from dyntaskmas_nb.core.event import Input, arrival_key
 from dyntaskmas_nb.core.task import SATISFIED, Task, TaskId
-from dyntaskmas_nb.errors import AgentError, DynTaskError, StoreError
+from dyntaskmas_nb.errors import AgentError, DynTaskError, InvalidInput, StoreError
 
 Outcome = events.DeltaApplied | events.DeltaRejected | events.CommandApplied | events.CommandRejected
 log = logging.getLogger(__name__)
@@ -120,23 +120,21 @@ class Engine:
             event: Input = events.CommandSubmitted(self.now(), number, change, by)
         else:
             event = events.DeltaSubmitted(self.now(), number, change, base, by, notes)
-        if reason := self._refusal(event):
+        try:
+            self._check_open()
+            event = decode(encode(event))  # a copy of our own, and the one the journal will give back
+        except (DynTaskError, TypeError, RecursionError) as error:
             refused = events.CommandRejected if isinstance(change, Command) else events.DeltaRejected
+            reason = str(error) if self.finished.is_set() else f"This cannot be written down as JSON: {error}"
             return refused(self.now(), number, reason)
         answered, slot = self._answers[number] = anyio.Event(), []
         self.post(event)
         await answered.wait()
         return slot[0]
 
-    def _refusal(self, event: Input) -> str:
-        """Why `event` cannot even be taken in, or nothing."""
+    def _check_open(self) -> None:
         if self.finished.is_set():
-            return f"The run has ended ({self.machine.status}); nothing was changed."
-        try:
-            decode(encode(event))
-        except (DynTaskError, TypeError, RecursionError) as error:
-            return f"This cannot be written down as JSON: {error}"
-        return ""
+            raise InvalidInput(f"The run has ended ({self.machine.status}); nothing was changed.")
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until `condition` holds after a turn, or the run has ended."""

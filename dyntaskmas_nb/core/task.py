@@ -126,6 +126,8 @@ def revised(task: Task, changes: dict[str, Any]) -> Task:
         raise InvalidInput(
             f"Task {task.id!r} has no field {odd[0]!r} to revise. Choose from {', '.join(REVISABLE)}."
         )
+    if isinstance(held := changes.get("resources"), list):
+        changes = {**changes, "resources": tuple(held)}
     new = replace(task, **changes)
     check_task(new)
     return new

@@ -31,7 +31,7 @@ def test_every_noun_comes_back_as_it_was(noun: object) -> None:
 def test_the_strategies_reach_every_kind() -> None:
     seen = set()
 
-    @settings(max_examples=500, database=None)
+    @settings(max_examples=2_000, database=None)
     @given(st.one_of(events, events, deltas(bad=False), commands))
     def gather(noun: object) -> None:
         seen.add(type(noun).__name__)

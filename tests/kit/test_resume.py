@@ -15,10 +15,11 @@ from dyntaskmas_nb.errors import InvalidInput, StoreError
 
 SCRIPT = textwrap.dedent(
     """
-    import sys, time
+    import signal, sys, time
     from pathlib import Path
     from dyntaskmas_nb import Kit
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts without it
     home, ending = sys.argv[1:]
     done = Path(home) / "done"
 
