@@ -41,6 +41,7 @@ class Context(Mapping[TaskId, Any]):
     attempt: int = 1
     seed: int = 0
     priority: float = 0.0
+    seconds_per_unit: float = 1.0
 
     def __getitem__(self, id: TaskId) -> Any:
         if id not in self.results:

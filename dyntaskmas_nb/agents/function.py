@@ -13,6 +13,8 @@ import inspect
 import os
 import sysconfig
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from traceback import format_exception_only, walk_tb
@@ -58,6 +60,7 @@ class FunctionAgent:
         AgentError
             What the function raised and where, or that its result is no JSON value.
         """
+        task = replace(task, inputs=deepcopy(task.inputs))  # the graph's own stay as they are
         given = {name: task if name == "task" else context for name in self._names}
         call = partial(self._function, **given) if self._by_name else partial(self._function, *given.values())
         try:

@@ -61,7 +61,7 @@ class LlamaAgent:
             timeout=TIMEOUT if task.timeout is None and not caps.virtual else task.timeout,
             priority=context.priority,
             tag=task.id,
-            cost=task.complexity,
+            cost=task.complexity * context.seconds_per_unit,
             attempt=context.attempt,
         )
 
@@ -71,13 +71,18 @@ def seed_of(seed: int, task_id: str, attempt: int) -> int:
     return int.from_bytes(blake2b(f"{seed}/{attempt}/{task_id}".encode(), digest_size=4).digest()) >> 1
 
 
+def as_text(result: object) -> str:
+    """A result as agents read it: text as it is, anything else as JSON."""
+    return result if isinstance(result, str) else orjson.dumps(result).decode()
+
+
 def fitted(task: Task, context: Context, backend: Backend, budget: int) -> tuple[Message, ...]:
     """The prompt for `task` within `budget` tokens, where shortening its context can achieve that.
 
     Relevant pieces go first, the least relevant one before the others; then the predecessors' results are
     cut to a common length, so that the short ones stay whole.
     """
-    results = {id: r if isinstance(r, str) else orjson.dumps(r).decode() for id, r in context.items()}
+    results = {id: as_text(result) for id, result in context.items()}
     relevant = sorted(context.relevant, key=lambda item: -item.relevance)
     length = max(map(len, results.values()), default=0)
     description = task.description.strip() or task.id.replace("_", " ")

@@ -25,11 +25,14 @@ from dyntaskmas_nb.core.command import Command
 from dyntaskmas_nb.core.delta import Delta
 from dyntaskmas_nb.core.effect import Answer, Effect, StartTask, StopTask, WakeAt
 from dyntaskmas_nb.core.event import Input, arrival_key
-from dyntaskmas_nb.core.task import SATISFIED, Task, TaskId
+from dyntaskmas_nb.core.task import SATISFIED, Task, TaskId, TaskState
 from dyntaskmas_nb.errors import AgentError, DynTaskError, InvalidInput, StoreError
 
 Outcome = events.DeltaApplied | events.DeltaRejected | events.CommandApplied | events.CommandRejected
 log = logging.getLogger(__name__)
+
+#: Characters kept of an agent's error.
+MAX_ERROR = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +143,12 @@ class Engine:
         """Wait until `condition` holds after a turn, or the run has ended."""
         if self.finished.is_set() or condition():
             return
-        met = anyio.Event()
-        self._watches.append((condition, met))
-        await met.wait()
+        watch = (condition, anyio.Event())
+        self._watches.append(watch)
+        try:
+            await watch[1].wait()
+        finally:
+            self._watches = [other for other in self._watches if other is not watch]
 
     async def run(self) -> None:
         """Drive the machine until the run has ended; raises only when cancelled from outside."""
@@ -228,21 +234,26 @@ class Engine:
 
     # -- agents --------------------------------------------------------------------------------------
 
-    def _start(self, effect: StartTask, group: TaskGroup) -> None:
-        records, task = self.machine.records, effect.task
-        given = [id for id in self.machine.graph.predecessors(task.id) if records[id].state in SATISFIED]
-        job = Assignment(
-            run=self.machine.run,
-            request=self.machine.request,
-            task=task,
-            attempt=effect.attempt,
-            agent=effect.agent,
-            access=self.machine.pool.agents[effect.agent].spec.access,
-            priority=effect.priority,
+    def assignment(self, id: TaskId, attempt: int, agent: str, priority: float = 0.0) -> Assignment:
+        """What `agent` is given for an attempt at task `id`."""
+        machine, records = self.machine, self.machine.records
+        given = [before for before in machine.graph.predecessors(id) if records[before].state in SATISFIED]
+        return Assignment(
+            run=machine.run,
+            request=machine.request,
+            task=machine.graph[id],
+            attempt=attempt,
+            agent=agent,
+            access=machine.pool.agents[agent].spec.access,
+            priority=priority,
             t=self._latest,
-            results={id: records[id].result for id in given},
-            producers=tuple((id, records[id].attempt) for id in given),
+            results={before: records[before].result for before in given},
+            producers=tuple((id, records[id].attempt) for id in given if records[id].state is TaskState.DONE),
         )
+
+    def _start(self, effect: StartTask, group: TaskGroup) -> None:
+        task = effect.task
+        job = self.assignment(task.id, effect.attempt, effect.agent, effect.priority)
         scope = self._scopes[task.id] = anyio.CancelScope()
         if self._idle:
             worker = self._idle.pop()
@@ -269,17 +280,37 @@ class Engine:
                 answer = await self._perform(job)
                 outcome = events.TaskDone(self.now(), id, attempt, answer.result, answer.tokens)
             except AgentError as error:
-                outcome = events.TaskFailed(self.now(), id, attempt, str(error), error.retryable)
+                outcome = events.TaskFailed(self.now(), id, attempt, _said(error), error.retryable)
             except Exception as error:
                 log.exception("task %s failed unexpectedly", id)
-                outcome = events.TaskFailed(self.now(), id, attempt, f"{type(error).__name__}: {error}")
+                outcome = events.TaskFailed(
+                    self.now(), id, attempt, f"{type(error).__name__}: {_said(error)}"
+                )
         del self._scopes[id]
         if outcome is not None:
             return outcome
         if self.machine.records[id].stopping:
             return events.TaskStopped(self.now(), id, attempt)
-        return events.TaskFailed(self.now(), id, attempt, f"no result within {timeout:g} s")
+        return events.TaskFailed(self.now(), id, attempt, f"no result within {timeout or 0:g} s")
+
+    async def sleep_until(self, t: float) -> None:
+        """Wait until `t` seconds after the run's start and what happens then is in, or the run's end."""
+        async with anyio.create_task_group() as group:
+
+            async def sleep() -> None:
+                await self._clock.sleep_until((self._origin or 0.0) + t)
+                await self._clock.settle()
+                group.cancel_scope.cancel()
+
+            group.start_soon(sleep)
+            await self.finished.wait()
+            group.cancel_scope.cancel()
 
     async def _wake_at(self, t: float, id: TaskId) -> None:
         await self._clock.sleep_until((self._origin or 0.0) + t)
         self.post(events.Woke(max(self.now(), t), id))  # rounding must not make the timer early
+
+
+def _said(error: Exception) -> str:
+    """An error's text as it can be journaled and shown: valid UTF-8, of bounded length."""
+    return str(error).encode("utf-8", "replace").decode()[:MAX_ERROR]

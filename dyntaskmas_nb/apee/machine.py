@@ -19,6 +19,7 @@ or ended task is rejected with its reason.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from dyntaskmas_nb.apee.ledger import DEAD, Ledger, Record
@@ -102,6 +103,11 @@ class Machine:
         if self.planning:
             return "planning"
         return "paused" if self.paused else "running"
+
+    @property
+    def winding_up(self) -> bool:
+        """True when the run is being stopped or nothing is left to do: the next turn may end it."""
+        return self._ending is not None or not (self._ledger.open or self.planning)
 
     def priority(self, id: TaskId) -> float:
         """The task's priority as of the last turn (boost included); 0 before its first ranking."""
@@ -232,6 +238,7 @@ class Machine:
             policy = policy_of(name, self.settings.seed)
         except DynTaskError as error:
             return str(error)
+        self.settings = replace(self.settings, policy=name)
         self._ranking = Ranking(self.graph, policy, self.settings)
         self._ranking.touch(self.graph)
         return ""

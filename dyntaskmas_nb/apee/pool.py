@@ -48,8 +48,8 @@ class Pool:
         """Let an agent join; raises `InvalidInput` for a name taken, no roles or no slots."""
         if spec.id in self.agents:
             raise InvalidInput(f"There is already an agent {spec.id!r}; give each its own id.")
-        if not spec.roles or spec.slots < 1:
-            raise InvalidInput(f"Agent {spec.id!r} needs at least one role and one slot.")
+        if type(spec.roles) is not tuple or not spec.roles or spec.slots < 1:
+            raise InvalidInput(f"Agent {spec.id!r} needs a tuple of roles, at least one role and one slot.")
         agent = self.agents[spec.id] = Agent(spec, len(self.agents))
         for role in spec.roles:
             self._by_role[role] = self._by_role.get(role, 0) + 1

@@ -21,7 +21,7 @@ from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.measures import measure
 from dyntaskmas_nb.core.settings import Settings, check_settings, universal_agents
 from dyntaskmas_nb.core.snapshot import Entry
-from dyntaskmas_nb.core.task import Task, TaskId
+from dyntaskmas_nb.core.task import Task, TaskId, TaskState
 from dyntaskmas_nb.dtgg.update import as_delta
 from dyntaskmas_nb.errors import InvalidInput
 
@@ -33,7 +33,8 @@ class Schedule:
     """A simulated run: all times in seconds.
 
     `lower_bound` = max(critical path, work / agents): no schedule of this graph on so many agents is shorter.
-    `entries` are ordered by start.
+    `entries` are ordered by start; `unfinished` are the tasks that did not get done, for instance because a
+    timeout is shorter than the work.
     """
 
     makespan: float
@@ -42,6 +43,7 @@ class Schedule:
     serial: float
     utilisation: float
     entries: tuple[Entry, ...]
+    unfinished: tuple[TaskId, ...] = ()
 
 
 class Simulator:
@@ -170,4 +172,5 @@ def simulate(
         serial=measures.serial,
         utilisation=measures.utilisation,
         entries=tuple(entries),
+        unfinished=tuple(id for id, record in machine.records.items() if record.state is not TaskState.DONE),
     )

@@ -13,6 +13,7 @@ from dyntaskmas_nb.apee.priority import POLICIES
 from dyntaskmas_nb.cli.doctor import doctor
 from dyntaskmas_nb.cli.running import INTERRUPTED, list_runs, run
 from dyntaskmas_nb.errors import DynTaskError
+from dyntaskmas_nb.view.words import printable
 
 HOME = ".dyntaskmas"
 
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.action(options)
     except DynTaskError as error:
-        print(f"dyntaskmas: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"dyntaskmas: {printable(error, 2000)}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stderr.close()

@@ -41,7 +41,10 @@ def run(options: argparse.Namespace) -> int:
         except (RunFailed, RunCancelled) as error:
             result, failure = None, str(error)
         except KeyboardInterrupt:
-            print(f"\ndyntaskmas: interrupted; run {started.id} is kept in {options.home}", file=sys.stderr)
+            print(
+                f"\ndyntaskmas: interrupted; go on with Kit(home={options.home!r}).open_run({started.id!r})",
+                file=sys.stderr,
+            )
             return INTERRUPTED
         if options.html:
             started.to_html(options.html)
@@ -86,7 +89,7 @@ def read_what(text: str) -> str | dict[str, Any]:
     """
     path = Path(text) if len(text) < 4096 and "\0" not in text else None
     try:
-        is_file = path is not None and path.is_file()
+        is_file = path is not None and _is_file(path)
         looks_like_one = text.endswith(".json") and len(text.split()) == 1
         if path is None or not (is_file or looks_like_one):
             return text
@@ -98,10 +101,15 @@ def read_what(text: str) -> str | dict[str, Any]:
             )
         data = path.read_bytes()
     except OSError as error:
-        if isinstance(error, DynTaskError):
-            raise
         raise InvalidInput(f"The plan file {printable(text)} cannot be read ({error.strerror}).") from None
     return _parse(data, path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a sentence may be no possible name of a file
+        return False
 
 
 def _parse(data: bytes, path: Path) -> dict[str, Any]:
@@ -178,8 +186,8 @@ def _print_along(started: Run) -> Any:
     while not ended:
         with suppress(TimeoutError, DynTaskError):
             started.result(timeout=REFRESH)
+        ended = started.over
         now = started.snapshot()
-        ended = now.status in ("done", "failed", "cancelled")
         for entry in now.entries:
             if entry.end is not None and (entry.task, entry.attempt) not in printed:
                 printed.add((entry.task, entry.attempt))
@@ -212,9 +220,11 @@ def _width() -> int:
 def _check_writable(path: Path) -> None:
     """Refuse before the run what could not be written after it."""
     folder = path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
     if path.is_dir():
         raise StoreError(f"{path} is a directory; give --html a file name.")
-    if folder.exists() and not os.access(folder, os.W_OK):
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise StoreError(f"{folder} is not writable; choose another place for --html.")
 
 

@@ -17,7 +17,7 @@ from dyntaskmas_nb.core.delta import Delta
 from dyntaskmas_nb.core.settings import AgentSpec, Settings
 from dyntaskmas_nb.core.task import TaskId, TaskState
 
-RunStatus = Literal["planning", "running", "paused", "done", "failed", "cancelled"]
+RunStatus = Literal["planning", "running", "paused", "done", "failed", "cancelled", "interrupted"]
 
 
 @dataclass(slots=True)

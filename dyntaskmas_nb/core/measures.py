@@ -32,17 +32,21 @@ class Measures:
 
 
 def measure(graph: TaskGraph, entries: Sequence[Entry], slots: int, now: float | None = None) -> Measures:
-    """Measure what `entries` show of `graph` on `slots` agent slots; running entries count until `now`."""
+    """Measure what `entries` show of `graph` on `slots` agent slots; running entries count until `now`.
+
+    `serial` counts every attempt, path and bound the last one of each task only.
+    """
     durations: dict[TaskId, float] = {}
-    busy = last = 0.0
+    busy = last = serial = 0.0
     for entry in entries:
         end = entry.end if entry.end is not None else (now if now is not None else entry.start)
         busy += end - entry.start
         last = max(last, end)
         if entry.task in graph and entry.outcome != "stopped":
             durations[entry.task] = end - entry.start
+            serial += end - entry.start
     makespan = last - min((entry.start for entry in entries), default=0.0)
-    serial = sum(durations.values())
+    work = sum(durations.values())
     path = critical_path(graph, durations)
     length = sum(durations.get(id, 0.0) for id in path)
     return Measures(
@@ -50,7 +54,7 @@ def measure(graph: TaskGraph, entries: Sequence[Entry], slots: int, now: float |
         serial=serial,
         critical_path=length,
         path=tuple(path),
-        lower_bound=max(length, serial / max(slots, 1)),
+        lower_bound=max(length, work / max(slots, 1)),
         utilisation=busy / (makespan * slots) if makespan and slots else 0.0,
         speedup=serial / makespan if makespan else 1.0,
     )

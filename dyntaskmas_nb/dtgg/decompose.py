@@ -20,7 +20,7 @@ from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.task import Task, TaskId
 from dyntaskmas_nb.dtgg.planner import MAX_SENTENCE, plan
 from dyntaskmas_nb.dtgg.update import apply
-from dyntaskmas_nb.errors import InvalidInput, PlanningFailed
+from dyntaskmas_nb.errors import BackendError, InvalidInput, PlanningFailed
 from dyntaskmas_nb.llm.protocol import Backend
 
 MAX_SUBTASKS = 200
@@ -85,7 +85,7 @@ def asking(backend: Backend, request: str, *, max_tasks: int = 6, seed: int = 0)
         what = f"{task.description.strip()[:1_000] or task.id} (part {task.id} of: {request})"
         try:
             return (await plan(what[:MAX_SENTENCE], backend, max_tasks=max_tasks, seed=seed + depth)).graph
-        except PlanningFailed:
+        except (PlanningFailed, BackendError):
             return None
 
     return split

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.roles import Behaviours
 from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.journal import RunInfo
@@ -97,6 +98,7 @@ class Kit:
         if self._virtual and not agents:
             _check_virtual(self.backend, behaviours, None)
         self._parts = Parts(self.backend, behaviours, self.home)
+        self._live: weakref.WeakValueDictionary[str, Run] = weakref.WeakValueDictionary()
         self._close = weakref.finalize(self, self._parts.close)
 
     # -- runs ----------------------------------------------------------------------------------------
@@ -167,6 +169,9 @@ class Kit:
         StoreError
             The journal cannot be read.
         """
+        live = self._live.get(id)
+        if live is not None and not live.over:
+            return live
         events = self._parts.journal.events(id)
         first = events[0]
         assert isinstance(first, RunStarted)
@@ -183,6 +188,8 @@ class Kit:
             CommandSubmitted(machine.log[-1].t, 0, Pause()),
         ]
         virtual = info.clock == "virtual"
+        if virtual:
+            _check_virtual(self.backend, self._parts.behaviours, None if machine.planning else machine.graph)
         return self._launch(machine, first.settings, virtual, inputs, first.request, plan=machine.planning)
 
     def runs(self) -> list[RunInfo]:
@@ -248,7 +255,8 @@ class Kit:
             background.spawn(
                 plan_run, engine, request, self.backend, self._max_tasks, self._max_depth, settings.seed
             )
-        return Run(engine, background, driver)
+        run = self._live[machine.run] = Run(engine, background, driver, self)
+        return run
 
 
 def _check_virtual(backend: Backend, behaviours: Behaviours, graph: TaskGraph | None) -> None:
@@ -268,6 +276,8 @@ def _specs(agents: int | Sequence[AgentSpec] | None) -> tuple[AgentSpec, ...]:
     """The agents asked for, found good; none where every role is to get its own."""
     if isinstance(agents, int):
         return universal_agents(agents)
+    if agents is not None and not isinstance(agents, Sequence):
+        raise InvalidInput(f"agents is a number or a list of AgentSpec, not {agents!r:.80}.")
     trial = Pool()
     for spec in agents or ():
         if not isinstance(spec, AgentSpec):
@@ -281,8 +291,12 @@ async def _adopt(engine: Engine, wiring: Wiring, *, reopened: bool) -> None:
     if not reopened or engine.machine.ended:
         return
     for id, record in engine.machine.records.items():
+        access = engine.machine.pool.agents[record.agent].spec.access if record.agent else 0
+        if record.state is TaskState.DONE and wiring.inline:  # a virtual run's store was in memory
+            await wiring.keep(
+                engine.assignment(id, record.attempt, record.agent), Answer(result=record.result)
+            )
         if record.state is TaskState.RUNNING:
-            access = engine.machine.pool.agents[record.agent].spec.access
             found = await wiring.adopt(engine.machine.run, id, record.attempt, access)
             if found is not None:
                 engine.post(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from dyntaskmas_nb.llm.protocol import Backend
 from dyntaskmas_nb.sacms.memory import MemoryStore
 from dyntaskmas_nb.sacms.store import ContextStore
 
-log = logging.getLogger(__name__)
 #: Seconds that closing waits for what runs to stop.
 PATIENCE = 5.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dyntaskmas_nb.core.delta import Delta
+from dyntaskmas_nb.view.words import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,5 +27,7 @@ class Receipt:
 
     def __repr__(self) -> str:
         if not self.accepted:
-            return f"✗ {self.what}: refused. {self.reason}"
-        return f"✓ {self.what}" + (f" (version {self.version})" if self.version is not None else "")
+            return printable(f"✗ {self.what}: refused. {self.reason}", 2000)
+        return printable(f"✓ {self.what}", 2000) + (
+            f" (version {self.version})" if self.version is not None else ""
+        )

@@ -6,9 +6,14 @@ caller's event loop. A refusal is a `Receipt` that is False and says why.
 
 from __future__ import annotations
 
+import math
+import weakref
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import CancelledError, Future
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import anyio.to_thread
@@ -27,14 +32,15 @@ from dyntaskmas_nb.core.event import (
     DeltaRejected,
     DeltaSubmitted,
     PlanFailed,
+    RunStatus,
     TaskDispatched,
 )
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.measures import Measures, measure
 from dyntaskmas_nb.core.snapshot import Snapshot
-from dyntaskmas_nb.core.task import Task, TaskId
+from dyntaskmas_nb.core.task import MAX_TEXT, Task, TaskId, check_text
 from dyntaskmas_nb.dtgg.weights import edge_weights
-from dyntaskmas_nb.errors import InvalidInput, RunCancelled, RunFailed
+from dyntaskmas_nb.errors import InvalidInput, RunCancelled, RunFailed, StoreError
 from dyntaskmas_nb.kit.background import Background
 from dyntaskmas_nb.kit.naming import slug
 from dyntaskmas_nb.kit.receipt import Receipt
@@ -43,11 +49,12 @@ from dyntaskmas_nb.kit.receipt import Receipt
 class Run:
     """A plan being worked on in the background. Made by `Kit.start` and `Kit.open_run`."""
 
-    def __init__(self, engine: Engine, background: Background, driver: Future[None]) -> None:
+    def __init__(self, engine: Engine, background: Background, driver: Future[None], kit: object) -> None:
         self._engine = engine
         self._machine = engine.machine
         self._background = background
-        self._driver = driver
+        self._kit: object = kit  # a run keeps its kit open until it is over
+        driver.add_done_callback(partial(_let_go, weakref.ref(self)))
 
     # -- looking -------------------------------------------------------------------------------------
 
@@ -57,11 +64,16 @@ class Run:
         return self._machine.run
 
     @property
-    def status(self) -> str:
+    def status(self) -> RunStatus:
         """planning, running, paused, done, failed, cancelled, or interrupted (it can be opened again)."""
         if self._engine.finished.is_set() and not self._machine.ended:
             return "failed" if self._engine.failure else "interrupted"
         return self._machine.status
+
+    @property
+    def over(self) -> bool:
+        """True when nothing will happen any more."""
+        return self._engine.finished.is_set()
 
     @property
     def graph(self) -> TaskGraph:
@@ -70,10 +82,11 @@ class Run:
 
     def snapshot(self) -> Snapshot:
         """The present moment, immutable."""
-        if not self._background.open:
-            return snapshot_of(self._machine, self._machine.log[-1].t)
-        now: Snapshot = self._background.call(lambda: snapshot_of(self._machine, self._engine.now()))
-        return now
+        try:
+            now: Snapshot = self._background.call(lambda: snapshot_of(self._machine, self._engine.now()))
+        except (StoreError, CancelledError):  # the loop is closed: nothing changes any more
+            now = snapshot_of(self._machine, self._machine.log[-1].t)
+        return replace(now, status=self.status, reason=self._engine.failure or now.reason)
 
     def states(self) -> dict[TaskId, str]:
         """Each task's state by name."""
@@ -122,6 +135,7 @@ class Run:
             A field that does not exist or makes no sense.
         """
         known = self.graph
+        check_text(description, "The description", MAX_TEXT)
         try:
             task = Task(id=id or slug(description, known), description=description, **fields)
         except TypeError:
@@ -190,11 +204,13 @@ class Run:
         if not isinstance(clock, VirtualClock):
             raise InvalidInput("run_until moves the virtual clock; start the run with clock='virtual'.")
 
+        if not math.isfinite(t):
+            raise InvalidInput(f"run_until takes seconds, not {t!r}; run.result() goes to the end.")
+
         async def advance() -> None:
             with clock.move():
                 self._engine.nudge()
-                await clock.sleep_until(t)
-                await clock.settle()
+                await self._engine.sleep_until(t)
 
         self._background.call(advance)
         return Receipt(what=f"now at {self.snapshot().t:g} s")
@@ -214,8 +230,12 @@ class Run:
         ----------
         timeout : real seconds to wait at most.
 
+        A sole sink that was skipped gives None; among several the skipped ones are left out.
+
         Raises
         ------
+        InvalidInput
+            The run is paused and nothing runs, so that its end would never come.
         RunFailed
             Tasks failed; the message says which and why. Planning errors are raised as themselves.
         RunCancelled
@@ -225,9 +245,10 @@ class Run:
         """
         self._wait(lambda: self._machine.ended is not None, timeout)
         self.raise_if_failed()
-        results = self.results()
-        sinks = [id for id in self.graph.sinks() if id in results]
-        return results[sinks[0]] if len(sinks) == 1 else {id: results[id] for id in sinks}
+        results, sinks = self.results(), self.graph.sinks()
+        if len(sinks) == 1:
+            return results.get(sinks[0])
+        return {id: results[id] for id in sinks if id in results}
 
     def wait_for_plan(self, timeout: float | None = None) -> None:
         """Wait until the planner has given its plan, or the run has ended."""
@@ -306,6 +327,7 @@ class Run:
         if self._engine.finished.is_set():
             return
         clock = self._background.clock
+        self._refuse_if_stuck(condition)
 
         async def wait() -> None:
             if isinstance(clock, VirtualClock):
@@ -323,12 +345,23 @@ class Run:
         except BaseException:
             future.cancel()
             raise
-        if isinstance(clock, VirtualClock) and not condition() and self._stuck():
+        if isinstance(clock, VirtualClock):
+            self._refuse_if_stuck(condition)
+
+    def _refuse_if_stuck(self, condition: Callable[[], bool]) -> None:
+        if not condition() and self._stuck():
             raise InvalidInput("The run is paused and nothing runs; call resume() or step() first.")
 
     def _stuck(self) -> bool:
         machine = self._machine
-        return machine.status == "paused" and not machine.credits and not any(a.running for a in machine.pool)
+        waiting = machine.status == "paused" and not machine.credits and not machine.winding_up
+        return waiting and not any(agent.running for agent in machine.pool)
+
+
+def _let_go(run: weakref.ref[Run], _: Future[None]) -> None:
+    """Drop a finished run's hold on its kit; in a thread, since the kit may close and wait for this loop."""
+    if (over := run()) is not None:
+        Thread(target=over.__dict__.update, kwargs={"_kit": None}, daemon=True).start()
 
 
 def write_whole(path: Path, text: str) -> Path:
@@ -355,7 +388,7 @@ def write_whole(path: Path, text: str) -> Path:
 
 
 def _edges(ids: Iterable[TaskId]) -> dict[TaskId, float]:
-    if isinstance(ids, str):
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
         raise InvalidInput(f"after and before take a list of task ids; write [{ids!r}].")
     return dict(ids) if isinstance(ids, Mapping) else dict.fromkeys(ids, 0.0)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import anyio
 
 from dyntaskmas_nb.agents.context import Context, Item
-from dyntaskmas_nb.agents.llama import LlamaAgent
+from dyntaskmas_nb.agents.llama import LlamaAgent, as_text
 from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.roles import Behaviours
 from dyntaskmas_nb.apee.engine import Assignment
@@ -60,11 +60,12 @@ class Wiring:
             attempt=job.attempt,
             seed=self.seed,
             priority=job.priority,
+            seconds_per_unit=self.seconds_per_unit,
         )
         if self.inline and not isinstance(agent, LlamaAgent):
             await anyio.sleep(job.task.complexity * self.seconds_per_unit)
         answer = await agent(job.task, context, inline=self.inline)
-        await self._keep(job, answer)
+        await self.keep(job, answer)
         return answer
 
     async def adopt(self, run: str, task: TaskId, attempt: int, access: int) -> Answer | None:
@@ -86,6 +87,13 @@ class Wiring:
         )
         results: dict[TaskId, object] = {}
         relevant: list[Item] = []
+        shown = {item.id for item in bundle.items}
+        if hidden := [before for node, before in nodes.items() if node not in shown]:
+            raise AgentError(
+                f"Agent {job.agent!r} could not be given the results of {', '.join(hidden)}: they are above "
+                "its access level, or do not fit the model's window.",
+                retryable=False,
+            )
         for item in bundle.items:
             if item.id in nodes:
                 results[nodes[item.id]] = item.text
@@ -93,8 +101,9 @@ class Wiring:
                 relevant.append(Item(title=item.title, text=item.text, relevance=item.relevance or 0.0))
         return results, tuple(relevant)
 
-    async def _keep(self, job: Assignment, answer: Answer) -> None:
-        text = answer.result if isinstance(answer.result, str) else f"{answer.result}"
+    async def keep(self, job: Assignment, answer: Answer) -> None:
+        """Write a result to the store; raises `AgentError` when that cannot be."""
+        text = as_text(answer.result)
         node = ContextNode(
             id=result_id(job.run, job.task.id, job.attempt),
             domain=job.run,

@@ -128,6 +128,13 @@ def test_bad_input_is_one_line_status_2_and_nothing_half_written(arguments, word
     assert made <= ({".dyntaskmas"} if unreachable else set())
 
 
+def test_a_long_sentence_is_a_sentence_and_text_from_outside_is_made_printable(tmp_path):
+    done = dyntaskmas("run", "\x1b[31mFix " + "the bug " * 100, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "teaching model" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
 def test_doctor_says_what_is_here(tmp_path):
     done = dyntaskmas("doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stdout

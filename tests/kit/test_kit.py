@@ -380,3 +380,82 @@ def test_pictures_hold_the_key_numbers(tmp_path: Path):
         assert [path.name for path in (tmp_path / "new").iterdir()] == ["run.html"]
         with pytest.raises(StoreError):
             run.to_html(tmp_path)
+
+
+def test_a_run_keeps_its_kit_open_until_it_is_over():
+    run = Kit(agents={"*": lambda task, context: task.id}, home=None).start(chain("a", "b"))
+    assert run.result() == "b"
+
+
+def test_opening_a_run_that_is_live_gives_the_same_run():
+    with Kit(agents={"*": lambda task, context: task.id}, home=None) as kit:
+        run = kit.start(chain("a"), paused=True)
+        assert kit.open_run(run.id) is run
+        with pytest.raises(InvalidInput, match="paused"):
+            run.result()
+        run.resume()
+        assert run.result() == "a"
+
+
+def test_a_cancelled_paused_virtual_run_ends():
+    with Kit(clock="virtual", home=None) as kit:
+        run = kit.start(chain("a", "b"), paused=True)
+        run.cancel()
+        with pytest.raises(RunCancelled):
+            run.result()
+
+
+def test_a_virtual_run_that_is_read_back_keeps_its_context_and_its_time(tmp_path):
+    def replies(request):
+        return "the first answer" if request.tag == "a" else request.messages[-1].content
+
+    with Kit(model=Simulated(replies=replies), clock="virtual", home=tmp_path) as kit:
+        run = kit.start(chain("a", "b", complexity=2.0))
+        run.run_until(3.0)
+    with Kit(model=Simulated(replies=replies), clock="virtual", home=tmp_path) as kit:
+        again = kit.open_run(run.id)
+        assert again.resume()
+        again.run_until(3.5)
+        assert again.snapshot().t == 3.5
+        assert "the first answer" in again.result()
+    with Kit(agents={"x": multiply}, home=tmp_path) as kit:
+        assert kit.open_run(run.id).status == "done"
+
+
+def test_a_journal_that_fails_ends_the_run_and_is_seen(tmp_path, monkeypatch):
+    def full(self, run, first, events):
+        raise StoreError("The disk is full.")
+
+    with Kit(agents={"*": lambda task, context: 1}, home=tmp_path) as kit:
+        run = kit.start(chain("a"), paused=True)
+        monkeypatch.setattr("dyntaskmas_nb.apee.journal.Journal.append", full)
+        run.resume()
+        with pytest.raises(RunFailed, match="disk is full"):
+            run.result()
+        assert run.over
+        assert (run.snapshot().status, run.snapshot().reason) == ("failed", "The disk is full.")
+
+
+def test_serial_time_counts_every_attempt_and_inputs_stay_as_they_were():
+    def work(task, context):
+        task.inputs.pop()
+        if context.attempt == 1:
+            raise OSError("busy")
+        return task.inputs
+
+    plan = {"subtasks": [{"id": "a", "inputs": [1, 2], "attempts": 2, "complexity": 3}]}
+    with Kit(agents={"*": work}, clock="virtual", home=None) as kit:
+        run = kit.start(plan)
+        assert run.result() == [1]
+        assert run.graph["a"].inputs == [1, 2]
+        assert (run.measures().serial, run.measures().lower_bound, run.measures().makespan) == (6.0, 3.0, 6.0)
+
+
+def test_run_until_takes_finite_seconds_and_stops_at_the_end():
+    with Kit(clock="virtual", home=None) as kit:
+        run = kit.start(chain("a"))
+        with pytest.raises(InvalidInput, match="seconds"):
+            run.run_until(float("inf"))
+        run.run_until(1e9)
+        assert run.status == "done"
+        assert run.snapshot().t == 1.0

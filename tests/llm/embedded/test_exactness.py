@@ -94,7 +94,7 @@ def test_logits_differ_by_at_most_1e_4(pair: tuple[Any, Path], record_property: 
     length = min(300, config.max_position_embeddings)
     # Text, since a trained model is ill-conditioned on random tokens: single positions differ by 1e-4 there.
     ids = (ChatTokenizer(folder, config).encode(" ".join(PROMPTS) * 9) * 2)[:length]
-    # In float64: with logits of ±30, transformers' own float32 is up to 8e-5 off the shipped model's exact ones.
+    # In float64: with logits of ±30, transformers' own float32 is up to 8e-5 off the exact ones.
     expected = logits_of(model.double(), ids)
     model.float()
     worst = max(np.abs(ours.prefill(0, ids[:end]) - expected[end - 1]).max() for end in (1, 2, 100, length))
