@@ -210,7 +210,7 @@ def test_the_version_can_be_given() -> None:
         (ReviseTask(id="a", changes={"complexity": True}), "complexity must be a finite number"),
         (ReviseTask(id="a", changes={"inputs": {1, 2}}), "inputs"),
         (ReviseTask(id="a", changes={"inputs": float("nan")}), "inputs"),
-        (ReviseTask(id="a", changes={"resources": ["disk"]}), "must be a tuple of Resource"),
+        (ReviseTask(id="a", changes={"resources": ["disk"]}), "not a Resource"),
         (SetJoin(id="a", join=Join(kind="most")), "join must be all, any, k_of_n or first_valid"),  # type: ignore[arg-type]
         (SetJoin(id="a", join=Join(kind="k_of_n", k=0)), "join.k must be a whole number"),
         (ExpandTask(id="a", tasks=()), "at least one subtask"),

@@ -26,7 +26,7 @@ def test_progress_and_numbers_say_how_it_stands() -> None:
     assert any("✓ preferences" in line and "attempt 2" in line and "bob" in line for line in lines)
     assert any("▶ flights" in line and "4 s" in line for line in lines)
     numbers = numbers_text(measured(travel()[0]))
-    assert "speed-up 1.29× one after another ÷ makespan" in " ".join(numbers.split())
+    assert "speed-up 1.43× one after another ÷ makespan" in " ".join(numbers.split())
     assert numbers.endswith("path: preferences → flights")
 
 
