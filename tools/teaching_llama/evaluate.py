@@ -13,6 +13,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 
@@ -22,6 +23,7 @@ import torch
 from dyntaskmas_nb.agents.prompts import REFUSAL, planner_messages
 from dyntaskmas_nb.dtgg.schema import plan_schema
 from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
+from dyntaskmas_nb.llm.embedded.lexical import FORMS, Names, read_lexicon
 from dyntaskmas_nb.llm.protocol import Message, Request, complete
 from tools.teaching_llama import probes
 from tools.teaching_llama.agents import agent_example
@@ -48,16 +50,23 @@ def domain_of(plan: Plan | None) -> str:
 def torch_answers(folder: Path, width: int = 48) -> Answer:
     """Return a function that answers many prompts by batched greedy decoding."""
     model, tokenizer = load(folder)
+    lexicon = read_lexicon(folder) or frozenset()
+    first = tokenizer.get_vocab_size() - len(FORMS)
 
     def answer(prompts: Sequence[Sequence[Message]]) -> list[str]:
-        encoded = [prompt_ids(tokenizer, m) for m in prompts]
+        tables = [Names(lexicon) for _ in prompts]
+        encoded = [prompt_ids(tokenizer, m, names) for m, names in zip(prompts, tables, strict=True)]
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
         out = [""] * len(encoded)
         for at in range(0, len(order), width):
             rows = order[at : at + width]
             got = model.greedy([encoded[i] for i in rows], SPECIALS.index("<|end|>"))
             for i, ids in zip(rows, got, strict=True):
-                out[i] = tokenizer.decode(ids)
+                runs = groupby(ids, key=lambda t: t - first if t >= first else -1)
+                out[i] = "".join(
+                    tables[i].text(k) * len(list(run)) if k >= 0 else tokenizer.decode(list(run))
+                    for k, run in runs
+                )
         return out
 
     return answer

@@ -16,6 +16,8 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from dyntaskmas_nb.llm.embedded.lexical import FILE
+from tools.teaching_llama.lexicon import LEXICON
 from tools.teaching_llama.mixture import SPECIALS
 from tools.teaching_llama.model import Llama, Shape
 
@@ -70,6 +72,7 @@ def export(source: Path, target: Path) -> None:
     (target / "config.json").write_text(json.dumps(config(shape), indent=2) + "\n")
     (target / "model.safetensors").chmod(0o644)
     shutil.copy(source / "tokenizer.json", target / "tokenizer.json")
+    (target / FILE).write_text("\n".join(sorted(LEXICON)) + "\n", encoding="utf-8")
 
 
 def load(folder: Path) -> tuple[Llama, Tokenizer]:

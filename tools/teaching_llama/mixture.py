@@ -15,9 +15,11 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from dyntaskmas_nb.agents.prompts import planner_messages
+from dyntaskmas_nb.llm.embedded.lexical import FORMS, SLOTS, Names
 from dyntaskmas_nb.llm.protocol import Message
 from tools.teaching_llama import research, travel
 from tools.teaching_llama.agents import agent_example
+from tools.teaching_llama.lexicon import CONTENT, CORE, LEXICON, TRIPS, lost
 from tools.teaching_llama.plan import REFUSED
 from tools.teaching_llama.refusals import refused
 from tools.teaching_llama.surfaces import Example, Source
@@ -69,19 +71,41 @@ def draw(s: Source, copying: float = 0.03) -> Example:
     return agent_example(s, domain)
 
 
-def encode(tokenizer: Tokenizer, example: Example) -> tuple[list[int], int]:
+def encode(tokenizer: Tokenizer, example: Example, names: Names) -> tuple[list[int], int]:
     """Return token ids with the answer, and where the answer starts. Pieces are encoded apart."""
-    ids = prompt_ids(tokenizer, example.messages)
+    ids = prompt_ids(tokenizer, example.messages, names)
     start = len(ids)
-    return [*ids, *tokenizer.encode(example.answer).ids, SPECIALS.index("<|end|>")], start
+    return [*ids, *text_ids(tokenizer, example.answer, names), SPECIALS.index("<|end|>")], start
 
 
-def prompt_ids(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+def prompt_ids(tokenizer: Tokenizer, messages: Sequence[Message], names: Names) -> list[int]:
     """Return the chat template's ids up to where the assistant speaks."""
     ids = [SPECIALS.index("<|bos|>")]
     for m in messages:
-        ids += [SPECIALS.index(f"<|{m.role}|>"), *tokenizer.encode(m.content).ids, SPECIALS.index("<|end|>")]
+        ids += [
+            SPECIALS.index(f"<|{m.role}|>"),
+            *text_ids(tokenizer, m.content, names),
+            SPECIALS.index("<|end|>"),
+        ]
     return [*ids, SPECIALS.index("<|assistant|>")]
+
+
+def text_ids(tokenizer: Tokenizer, text: str, names: Names) -> list[int]:
+    """Return the ids of `text`, unknown words as placeholders: what the engine does, too."""
+    first, ids = tokenizer.get_vocab_size() - len(FORMS), []
+    for piece in names.split(text):
+        ids += [first + piece] if isinstance(piece, int) else tokenizer.encode(piece).ids
+    return ids
+
+
+def loosened(rng: random.Random, example: Example) -> Names:
+    """Return the placeholders of a training example: any first slot, and some known words lost."""
+    share, keep = rng.choice((0.0, 0.12, 0.4)), CORE | TRIPS
+    if example.kind.endswith("refusal"):
+        share = rng.choice((0.0, 0.0, 0.1, 0.3, 0.6, 0.9))
+    elif any(x in example.messages[1].content for x in ("-day", "weekend", " days", "-week")):
+        keep = CORE
+    return Names(LEXICON - lost(rng, share, keep), rng.randrange(SLOTS))
 
 
 def weights(example: Example, ids: list[int], start: int, opens: frozenset[int]) -> list[float]:
@@ -101,12 +125,12 @@ def batches(
     tokenizer.encode_special_tokens = True
     opens = frozenset(i for token, i in tokenizer.get_vocab().items() if token.endswith('{"id":"'))
     rng = random.Random(seed)
-    source = Source(rng)
+    source = Source(rng, content=CONTENT)
     while True:
         share = copying()
         pool = []
         for example in (draw(source, share) for _ in range(600)):
-            ids, start = encode(tokenizer, example)
+            ids, start = encode(tokenizer, example, loosened(rng, example))
             pool.append((ids, weights(example, ids, start, opens)))
         pool = sorted((p for p in pool if len(p[0]) <= limit), key=lambda p: len(p[0]))
         groups, group = [], []

@@ -114,6 +114,7 @@ FILL = {
     "job": "gardener|nurse|driver|developer|cleaner|cook|teacher",
     "pet": "dog|cat|rabbit|hamster|parrot|horse",
 }
+SMALL = "a the my this is are do you I it me and of for with on about how what who".split()
 BASIC_ANY = (
     "love",
     "the sea",
@@ -149,6 +150,8 @@ FRAMES = (
 def refused(s: Source) -> str:
     """Return a request outside the domains."""
     r = s.rng
+    if s.noise(0.2):
+        return _stammer(s)
     template = r.choice(HELD if s.held else TRAIN)
     text = smudge(r, template, 0.0 if s.held else 0.03)
     while "{" in text:
@@ -157,6 +160,21 @@ def refused(s: Source) -> str:
     frame = r.choice(FRAMES)
     text = frame.format(x=text, l=text[0].lower() + text[1:]) if len(text) > 3 else text
     return text.lower() if r.random() < 0.15 else text
+
+
+def _stammer(s: Source) -> str:
+    """Return a few words, most of them unknown: nothing in them asks for a trip or a report."""
+    r = s.rng
+    words = [
+        r.choice(SMALL) if r.random() < 0.35 else s.integer(5, 9999) if r.random() < 0.08 else s.pseudo()
+        for _ in range(r.choice((1, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8)))
+    ]
+    if r.random() < 0.2:
+        words.insert(
+            0, r.choice(("Write a", "Write an", "Plan a", "Plan my", "Make a", "Find", "Book", "Give me"))
+        )
+    text = " ".join(words)
+    return (text if r.random() < 0.4 else text[0].upper() + text[1:]) + r.choice(("", "", ".", "?", "!"))
 
 
 def _fill(s: Source, key: str) -> str:

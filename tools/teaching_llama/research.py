@@ -44,6 +44,8 @@ HELD_HEADS_BARE = ("Look into the research on {topic}", "Do some research on {to
 KINDS = phrases("""report|report|report|research report|literature review|study|brief|research paper|background paper
 white paper|short report|policy brief|survey|dossier|paper|long report|full report|final report
 detailed study|summary|term paper|scientific report|market report|overview|review""")
+QUALITIES = "research short long full final detailed scientific background policy white term market literature".split()
+NOUNS = "report report review study brief paper survey summary overview".split()
 HELD_KINDS = ("report", "research report", "detailed report", "paper", "summary report")
 
 CLAUSES = {
@@ -124,6 +126,9 @@ def request(s: Source) -> Report:
     t = Report(topic=s.topic())
     if r.random() < 0.78:
         head, t.kind = r.choice(heads), r.choice(kinds)
+        if s.noise(0.35):  # any of these words with any other
+            first, last = r.choice(QUALITIES), r.choice(NOUNS)
+            t.kind = last if r.random() < 0.2 else f"{first} {last}"
     else:
         head = r.choice(bare)
     if s.chance(0.42):
@@ -141,6 +146,8 @@ def request(s: Source) -> Report:
     if lower:
         for field in ("topic", "audience", "deadline"):
             setattr(t, field, getattr(t, field).lower())
+    if not head.startswith("{") and head in heads and s.noise(0.08):  # a verb nobody knows
+        head = " ".join(s.pseudo() for _ in range(r.choice((1, 1, 2, 3)))) + " " + head.partition(" ")[2]
     head = smudge(r, head, 0.0 if s.held else 0.05)
     text = head.format(kind=t.kind, topic=t.topic)
     facts = [(k, getattr(t, k)) for k in ("audience", "length", "deadline") if getattr(t, k)]

@@ -31,6 +31,7 @@ class Source:
     rng: random.Random
     held: bool = False
     blank: bool = False
+    content: Sequence[str] = ()
 
     def pick(self, train: Sequence[str], held: Sequence[str]) -> str:
         """Choose from the list of this split."""
@@ -38,6 +39,14 @@ class Source:
 
     def chance(self, p: float) -> bool:
         return self.rng.random() < p
+
+    def noise(self, p: float) -> bool:
+        """Whether training meets something odd here; never in the held-out split."""
+        return not self.held and not self.blank and self.rng.random() < p
+
+    def common(self) -> str:
+        """A word of the closed vocabulary, as it may stand in a name or a topic; else an invented one."""
+        return self.rng.choice(self.content) if self.content else self.pseudo()
 
     def pseudo(self) -> str:
         """A word that does not exist, in lower case."""
@@ -49,8 +58,6 @@ class Source:
             r.choice(onset) + r.choice(vowel) + (r.choice(coda) if r.random() < 0.5 else "")
             for _ in range(r.choice((1, 2, 2, 2, 3, 3, 4)))
         ]
-        if not self.held and r.random() < 0.5:
-            parts = [r.choice(piece) for piece in r.choice(w.TRAIN_SHAPES)]
         text = "".join(parts)
         return text if len(text) > 2 else text + r.choice(vowel) + r.choice(onset)
 
@@ -59,6 +66,9 @@ class Source:
         if self.blank:
             return ""
         r, roll = self.rng, self.rng.random()
+        if self.content and r.random() < 0.06:
+            pair = [self.common().title(), self.pseudo().title()]
+            return " ".join(r.sample(pair, 2))
         if roll < 0.10:
             return f"{self.pseudo().title()}{r.choice('- ')}{self.pseudo().title()}"
         if roll < 0.13:
@@ -132,6 +142,9 @@ class Source:
         if not self.blank:
             forms += [
                 f"during {self.name()}",
+                f"during the {self.common()} holidays",
+                f"{r.choice(('from', 'around', 'after', 'before'))} {month} {a}",
+                f"at the {self.pseudo()} of {month}",
                 f"after the {self.pseudo()} {r.choice(('festival', 'holidays', 'season'))}",
             ]
         if self.held:
@@ -203,6 +216,9 @@ class Source:
                 f"{few} {self.pseudo()}s",
                 f"my {self.pseudo()} and me",
                 f"{count} {self.mixed(w.TRAIN_AUDIENCES)}",
+                f"a {self.common()} of {count}",
+                f"my {self.common()} and me",
+                f"{few} {self.common()} and a {self.pseudo()}",
             ]
         held = [
             f"{count} students",
@@ -221,7 +237,8 @@ class Source:
         """Words of different phrases put together, so that no word foretells the next; or invented ones."""
         r = self.rng
         pool = [word for phrase in r.sample(phrases, 3) for word in phrase.split()]
-        pool += [self.pseudo(), self.pseudo()]
+        pool += [self.pseudo(), self.pseudo(), self.pseudo()]
+        pool += [self.common(), self.common()] if self.noise(0.5) else []
         return " ".join(r.sample(pool, r.choice((1, 2, 2, 3))))
 
     def likes(self) -> str:

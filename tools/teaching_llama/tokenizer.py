@@ -1,16 +1,18 @@
-"""The tokenizer: byte-level BPE, made for copying.
+"""The tokenizer: byte-level BPE for the closed vocabulary, and the placeholders for all other words.
 
-Names stay out of the corpus, so that every name is spelled in the same few small pieces; digits are single;
-a space before a capital or a digit is a token of its own, so that a name is cut alike wherever it stands;
-the planner's JSON scaffolding is one token a piece.
+Unknown words stay out of the corpus; those beyond the placeholders are spelled in small pieces. The planner's
+JSON scaffolding is one token a piece. Placeholders are vocabulary without merges: no text can hold one.
 """
 
 from __future__ import annotations
 
+import json
 import random
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from dyntaskmas_nb.llm.embedded.lexical import FORMS, Names
+from tools.teaching_llama.lexicon import LEXICON
 from tools.teaching_llama.mixture import SPECIALS, draw
 from tools.teaching_llama.surfaces import Source
 
@@ -27,7 +29,8 @@ def train_tokenizer(seed: int, vocab: int, examples: int = 12_000) -> Tokenizer:
     texts: list[str] = []
     for _ in range(examples):
         example = draw(source, copying=0.0)
-        texts += [m.content for m in example.messages] + [example.answer]
+        whole = [m.content for m in example.messages] + [example.answer]
+        texts += [p for text in whole for p in Names(LEXICON).split(text) if isinstance(p, str)]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -37,11 +40,21 @@ def train_tokenizer(seed: int, vocab: int, examples: int = 12_000) -> Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab,
+        vocab_size=vocab - len(FORMS),
         special_tokens=list(SPECIALS),
         show_progress=False,
         min_frequency=20,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+    return _with_placeholders(tokenizer)
+
+
+def _with_placeholders(tokenizer: Tokenizer) -> Tokenizer:
+    """Return `tokenizer` with the placeholders as its last tokens."""
+    data = json.loads(tokenizer.to_str())
+    vocab = data["model"]["vocab"]
+    cut = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    for form in FORMS:
+        vocab["".join(piece for piece, _ in cut.pre_tokenize_str(form))] = len(vocab)
+    return Tokenizer.from_str(json.dumps(data, ensure_ascii=False))

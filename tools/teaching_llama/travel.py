@@ -168,16 +168,6 @@ class Trip:
     def date(self) -> str:
         return f" {self.when}" if self.when else ""
 
-    @property
-    def days(self) -> int:
-        """Days of the trip where the request counts them, else 0."""
-        if self.adj == "weekend":
-            return 2
-        word = self.adj.removesuffix("-day")
-        if not self.adj.endswith("-day"):
-            return 0
-        return int(word) if word.isdigit() else NUMBER_WORDS.index(word) + 1
-
     def facts(self) -> list[str]:
         return [f for f in (self.place, self.people, self.budget, self.when.strip(), self.likes) if f]
 
@@ -199,6 +189,9 @@ def request(s: Source) -> Trip:
         for field in ("place", "people", "budget", "when", "likes"):
             setattr(t, field, getattr(t, field).lower())
     adj = t.adj.replace("long-w", "long w") + " " if t.adj else ""
+    if not head.startswith("{") and head not in HEADS_BARE and s.noise(0.08):  # a verb nobody knows
+        rest = head.partition(" ")[2]
+        head = " ".join(s.pseudo() for _ in range(r.choice((1, 1, 2, 3)))) + " " + rest
     text = head.format(adj=adj, **{"for": t.span}, place=t.place, somewhere=t.somewhere)
     if s.chance(0.7):
         text = re.sub(r"\b([Aa]) (?=eight|8|11|18)", r"\1n ", text)
@@ -426,7 +419,6 @@ def answer(t: Trip, task: Subtask, got: dict[str, str]) -> str:
     )
     near = f" It is close to {got['area']}." if "area" in got else ""
     span = f" for {t.span}" if t.span else ""
-    stay = f" Stay: {t.span}." if t.span else ""
     liked = f" They like {t.likes}." if t.likes else ""
     match task.id:
         case "preferences":
@@ -443,12 +435,12 @@ def answer(t: Trip, task: Subtask, got: dict[str, str]) -> str:
             return who + rest + liked
         case "destination":
             like = f" For {t.likes}, ask locally for the best spots." if t.likes else ""
-            when = f" {t.when[0].upper()}{t.when[1:]}, check the weather before you pack." if t.when else ""
+            when = f" As you travel{t.date}, check the weather before you pack." if t.when else ""
             return f"Base the trip in {mine['area']}, which is easy to explore on foot.{like}{when}"
         case "transport":
             return f"Take {mine['ride']}{t.date}{t.group}. Use public transport in the city.{money}"
         case "accommodation":
-            return f"Book {mine['hotel']}{t.group}.{stay}{near}{money}"
+            return f"Book {mine['hotel']}{t.group}{span}.{near}{money}"
         case "attractions":
             like = f" Leave time for {t.likes}." if t.likes else ""
             start = f" Start in {got['area']}." if "area" in got else ""
@@ -465,22 +457,23 @@ def answer(t: Trip, task: Subtask, got: dict[str, str]) -> str:
         case "packing":
             return f"Pack for the trip {t.to}{t.date}: documents, chargers, a first-aid kit, good shoes and clothes in layers."
         case "itinerary":
-            return _itinerary(t, got, t.days)
+            return _itinerary(t, got)
     return general(t, task.description)
 
 
-def _itinerary(t: Trip, got: dict[str, str], n: int) -> str:
-    ride = f"Travel with {got['ride']}" if "ride" in got else "Arrive as booked"
+def _itinerary(t: Trip, got: dict[str, str]) -> str:
+    ride = f"Take {got['ride']}" if "ride" in got else "Arrive as booked"
     hotel = f"check in at {got['hotel']}" if "hotel" in got else "check in"
     sights = f"see {got['sights']}" if "sights" in got else f"explore {t.place or 'the area'}"
     table = f"dinner at {got['table']}" if "table" in got else "a free evening"
-    if n == 2:
+    middle = " Between them: excursions and free time." if "week" in t.adj.split("-") else ""
+    if t.adj in ("weekend", "2-day", "two-day"):
         text = f"Day 1: {ride} and {hotel}, then {table}. Day 2: {sights}, then travel home."
     else:
-        last = "Day 3" if n == 3 else "Last day"
-        middle = " After that: excursions and free time." if n > 3 else ""
-        text = f"Day 1: {ride} and {hotel}. Day 2: {sights}, then {table}.{middle} {last}: travel home."
-    end = f" Planned {t.to}{t.group}{t.date}" + (f" with a budget of {t.budget}." if t.budget else ".")
+        text = f"Day 1: {ride} and {hotel}. Day 2: {sights}, then {table}. Last day: travel home.{middle}"
+    end = f" The trip {t.to} is planned{t.group}{t.date}" + (
+        f" with a budget of {t.budget}." if t.budget else "."
+    )
     return text + end
 
 

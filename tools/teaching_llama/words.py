@@ -12,25 +12,6 @@ HELD_SYLLABLES = (
     "a e i o u ei oa ue y".split(),
     "ck d f g lm rn sk p rt v".split(),
 )
-# Words that could be English: an unseen English word is cut into such pieces.
-_BEFORE = "un re over under inter micro out mis pre sub up super anti bio geo hydro photo tele eco".split()
-_STEM = """act age air band bank base bear bell bind board boat bone book bow brand bridge bright call car chain chart
-clock cloud coal cold con crop cut dam deep dew dist draw drift dust ear fall farm fer fish flo form frost fun gain
-gar gate glass grain grand ground grow guard gul half hand harbor heat hill hol horn hum ice ink jour key kind lamp
-lead leg light lin log lum man mark mast mend mill min moon mor mud nest net nor ob ox pain pan pen per pil pit plan
-plough pol port pot press quar rail rain reed rent rock roll root sail sand scale sea shade shell shore sign silk
-skin slow snow song spect spring stair star steam stone storm str straw sur tail tect ter thorn tide tim tin tract
-trade tunnel turn vine vis voc wall war watch water wav wax well wheel wind wood wool yard yarn""".split()
-_AFTER = """ing ed er ers or ism ist ics ity ment ness tion ation ship hood land man wright age al ial ic ous ive able ful
-less let ling y ies s es ure ance ence dom ware work way side house""".split()
-TRAIN_SHAPES = (
-    (_STEM, _AFTER),
-    (_STEM, _STEM),
-    (_BEFORE, _STEM, _AFTER),
-    (_STEM, _STEM, _AFTER),
-    (_BEFORE, _STEM),
-    (_STEM, _AFTER, _AFTER),
-)
 UNITS = "dollars dollars euros euros pounds yen francs USD EUR crowns rupees".split()
 CODES = "EUR USD GBP CHF JPY".split()
 MONTHS = "January February March April May June July August September October November December".split()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dyntaskmas_nb.errors import BadRequest, BadWeights
 from dyntaskmas_nb.llm.embedded.checkpoint import LlamaConfig
+from dyntaskmas_nb.llm.embedded.lexical import FORMS, Names, read_lexicon
 from dyntaskmas_nb.llm.protocol import Message
 
 BEGIN, END = "<|bos|>", "<|end|>"
@@ -49,27 +50,52 @@ class ChatTokenizer:
         """The same vocabulary as bytes, for grammars and decoding."""
         if not self.ends.isdisjoint(self.encode("".join(CONTROLS))):
             raise BadWeights(f"{path} reads special tokens out of ordinary text: a message could forge them.")
+        self._lexicon = read_lexicon(folder)
+        self._forms = range(len(vocabulary) - len(FORMS), len(vocabulary))
+        if self._lexicon is not None and any(
+            self.bytes_tokenizer.decode_bytes([token]) != form.encode()
+            for token, form in zip(self._forms, FORMS, strict=True)
+        ):
+            raise BadWeights(f"{path} lacks the placeholders that go with a lexicon.")
 
-    def encode(self, text: str) -> list[int]:
-        """Tokens of untrusted `text`, never a special one."""
-        try:
-            ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        except TypeError:  # what tokenizers makes of text that is not Unicode
-            raise BadRequest("A message holds half a surrogate pair, which is no text; remove it.") from None
+    def names(self) -> Names | None:
+        """An empty table of placeholders for one conversation, where the checkpoint has a lexicon."""
+        return None if self._lexicon is None else Names(self._lexicon)
+
+    def encode(self, text: str, names: Names | None = None) -> list[int]:
+        """Tokens of untrusted `text`, never a special one; `names` makes placeholders of unknown words."""
+        ids: list[int] = []
+        for piece in [text] if names is None else names.split(text):
+            if isinstance(piece, int):
+                ids.append(self._forms[piece])
+                continue
+            try:
+                ids += self._tokenizer.encode(piece, add_special_tokens=False).ids
+            except TypeError:  # what tokenizers makes of text that is not Unicode
+                raise BadRequest(
+                    "A message holds half a surrogate pair, which is no text; remove it."
+                ) from None
         return ids
 
-    def prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Tokens of a conversation, up to where the assistant's answer begins."""
+    def prompt(self, messages: Sequence[Message], names: Names | None = None) -> list[int]:
+        """Tokens of a conversation, up to where the assistant's answer begins; fills `names`."""
         token = self._controls
         tokens = [token[BEGIN]]
         for message in messages:
-            tokens += [token[ROLES[message.role]], *self.encode(message.content), token[END]]
+            tokens += [token[ROLES[message.role]], *self.encode(message.content, names), token[END]]
         return [*tokens, token[ROLES["assistant"]]]
 
-    def decoder(self) -> Callable[[int], str]:
+    def decoder(self, names: Names | None = None) -> Callable[[int], str]:
         """For one answer: from each token to the text it completes, every character as soon as it is whole.
 
-        Bytes that cannot be UTF-8 become U+FFFD; an unfinished character at the end is dropped.
+        Bytes that cannot be UTF-8 become U+FFFD; an unfinished character at the end is dropped. A placeholder
+        becomes its word in `names`.
         """
         utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        return lambda token: utf8.decode(self.bytes_tokenizer.decode_bytes([token]))
+
+        def decode(token: int) -> str:
+            if names is not None and token in self._forms:
+                return utf8.decode(names.text(self._forms.index(token)).encode())
+            return utf8.decode(self.bytes_tokenizer.decode_bytes([token]))
+
+        return decode

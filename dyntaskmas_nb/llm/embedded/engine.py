@@ -57,7 +57,7 @@ class EmbeddedLlama:
         return Caps(context_window=window, terse=True, refuses=True, domains=domains)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of `text`, exactly."""
+        """Tokens of `text`; at most so many where unknown words become placeholders."""
         return len(self._tokenizer.encode(text))
 
     def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:

@@ -66,7 +66,8 @@ class Scheduler:
         Raises `ContextOverflow` when prompt and `max_tokens` do not fit the window, `BadRequest` when the
         schema cannot be enforced or a message is no text; nothing has been computed then.
         """
-        tokens = self._tokenizer.prompt(request.messages)
+        names = self._tokenizer.names()
+        tokens = self._tokenizer.prompt(request.messages, names)
         window = self._model.config.max_position_embeddings
         if len(tokens) + request.max_tokens > window:
             raise ContextOverflow(
@@ -84,7 +85,7 @@ class Scheduler:
             prompt_tokens=len(tokens),
             max_tokens=request.max_tokens,
             sampler=Sampler(request.temperature, request.seed, grammar),
-            decode=self._tokenizer.decoder(),
+            decode=self._tokenizer.decoder(names),
             stops=StopFilter(request.stop),
         )
         heapq.heappush(self._waiting, sequence)

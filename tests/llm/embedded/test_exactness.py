@@ -117,7 +117,8 @@ def requests(count: int) -> list[Request]:
 
 def greedy(model: Any, tokenizer: ChatTokenizer, request: Request) -> str:
     """transformers' own greedy continuation, as text."""
-    prompt = tokenizer.prompt(request.messages)
+    names = tokenizer.names()
+    prompt = tokenizer.prompt(request.messages, names)
     with torch.no_grad():
         out = model.generate(
             torch.tensor([prompt]),
@@ -127,7 +128,7 @@ def greedy(model: Any, tokenizer: ChatTokenizer, request: Request) -> str:
             eos_token_id=sorted(tokenizer.ends),
             pad_token_id=0,
         )
-    decoder = tokenizer.decoder()
+    decoder = tokenizer.decoder(names)
     return "".join(decoder(int(t)) for t in out[0, len(prompt) :] if int(t) not in tokenizer.ends)
 
 
