@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -26,3 +29,12 @@ def anyio_backend() -> str:
 def torture(pytestconfig: pytest.Config) -> bool:
     """True under `make torture`: a test that runs a short campaign lengthens it."""
     return pytestconfig.getoption("hypothesis_profile") == "torture"
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path) -> Path:
+    """A place where nothing can be written: a read-only directory, and for root, whom none stops, /proc."""
+    if os.geteuid() == 0:
+        return Path("/proc/nowhere")
+    tmp_path.chmod(0o500)
+    return tmp_path

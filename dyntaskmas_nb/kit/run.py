@@ -42,6 +42,7 @@ from dyntaskmas_nb.core.task import MAX_TEXT, Task, TaskId, check_text
 from dyntaskmas_nb.dtgg.weights import edge_weights
 from dyntaskmas_nb.errors import InvalidInput, RunCancelled, RunFailed, StoreError
 from dyntaskmas_nb.kit.background import Background
+from dyntaskmas_nb.kit.files import write_whole
 from dyntaskmas_nb.kit.naming import slug
 from dyntaskmas_nb.kit.receipt import Receipt
 
@@ -362,29 +363,6 @@ def _let_go(run: weakref.ref[Run], _: Future[None]) -> None:
     """Drop a finished run's hold on its kit; in a thread, since the kit may close and wait for this loop."""
     if (over := run()) is not None:
         Thread(target=over.__dict__.update, kwargs={"_kit": None}, daemon=True).start()
-
-
-def write_whole(path: Path, text: str) -> Path:
-    """Write a file so that it is there whole or not at all."""
-    import os
-    import tempfile
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(name, 0o644)  # mkstemp's files are the owner's alone
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except OSError as error:
-        raise errors.StoreError(
-            f"{path} cannot be written ({error.strerror}). Choose another place."
-        ) from None
-    return path
 
 
 def _edges(ids: Iterable[TaskId]) -> dict[TaskId, float]:
