@@ -11,7 +11,20 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dyntaskmas_nb.core.command import CancelRun, CancelTask, Command, Pause, Resume, SetPolicy, StepOnce
+from dyntaskmas_nb.core.command import (
+    Approve,
+    Break,
+    CancelRun,
+    CancelTask,
+    Command,
+    Configure,
+    Inject,
+    Pause,
+    Reject,
+    Resume,
+    RetryTask,
+    StepOnce,
+)
 from dyntaskmas_nb.core.delta import (
     AddDependency,
     AddTask,
@@ -26,6 +39,7 @@ from dyntaskmas_nb.core.delta import (
 )
 from dyntaskmas_nb.core.event import (
     AgentHired,
+    BreakpointHit,
     CommandApplied,
     CommandRejected,
     CommandSubmitted,
@@ -33,7 +47,9 @@ from dyntaskmas_nb.core.event import (
     DeltaRejected,
     DeltaSubmitted,
     Event,
+    MonitorDecided,
     PlanFailed,
+    ResultsShared,
     RunEnded,
     RunReopened,
     RunStarted,
@@ -105,6 +121,7 @@ def tasks(id: str | st.SearchStrategy[str] = ids) -> st.SearchStrategy[Task]:
         resources=resources,
         timeout=st.none() | positive_quarters,
         attempts=st.integers(1, 3),
+        approval=st.sampled_from([False] * 7 + [True]),
         join=joins,
         inputs=st.none() | results,
     )
@@ -193,13 +210,21 @@ def expansions(draw: st.DrawFn, old: st.SearchStrategy[str], names: list[str]) -
 
 
 commands: st.SearchStrategy[Command] = st.one_of(
-    st.just(Pause()),
+    st.builds(Pause, hard=st.booleans()),
     st.just(Resume()),
-    st.just(StepOnce()),
+    st.builds(StepOnce, until=st.sampled_from(["dispatch", "completion"])),
+    st.builds(Break, id=ids, when=st.sampled_from(["before", "after"]), on=st.booleans(), once=st.booleans()),
+    st.builds(RetryTask, id=ids),
+    st.builds(Approve, id=ids),
+    st.builds(Reject, id=ids, why=text),
+    st.builds(Inject, id=ids, text=text),
     st.builds(CancelTask, id=ids),
     st.builds(CancelRun, reason=text),
     st.builds(
-        SetPolicy, policy=st.sampled_from(["upward_rank", "as_printed", "fifo", "random", "none such"])
+        Configure,
+        changes=st.fixed_dictionaries(
+            {"policy": st.sampled_from(["upward_rank", "as_printed", "fifo", "random", "none such"])}
+        ),
     ),
 )
 
@@ -220,7 +245,11 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(PlanFailed, _t, text, text),
     st.builds(TaskDone, _t, ids, _n, results, _n),
     st.builds(TaskFailed, _t, ids, _n, text, st.booleans()),
-    st.builds(TaskStopped, _t, ids, _n),
+    st.builds(TaskStopped, _t, ids, _n, st.booleans()),
+    st.builds(
+        MonitorDecided, _t, ids, _n, st.sampled_from(["retry", "reassign", "skip", "ask", "rule"]), text
+    ),
+    st.builds(ResultsShared, _t, text, st.dictionaries(ids, results, max_size=3)),
     st.builds(Woke, _t, ids),
     st.builds(TurnEnded, _t),
     st.builds(DeltaApplied, _t, _n, _n, deltas(bad=False)),
@@ -230,5 +259,6 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(AgentHired, _t, specs),
     st.builds(TaskDispatched, _t, ids, _n, text, numbers),
     st.builds(StateChanged, _t, ids, st.sampled_from(TaskState), text),
+    st.builds(BreakpointHit, _t, ids, st.sampled_from(["before", "after"])),
     st.builds(RunEnded, _t, st.sampled_from(["done", "failed", "cancelled"]), text),
 )

@@ -24,7 +24,8 @@ class Context(Mapping[TaskId, Any]):
     """A read-only mapping from predecessor id to a copy of its result, in the order of the dependencies.
 
     Beside it stand the user's `request`, what the store found `relevant`, which task of which run on which
-    attempt (from 1) this is, the run's seed, and the task's priority (higher first).
+    attempt (from 1) this is, the run's seed, the task's priority (higher first), and what somebody gave the
+    agent while it works (`given`, a list that grows).
 
     Examples
     --------
@@ -42,6 +43,7 @@ class Context(Mapping[TaskId, Any]):
     seed: int = 0
     priority: float = 0.0
     seconds_per_unit: float = 1.0
+    given: list[str] = field(default_factory=list)
 
     def __getitem__(self, id: TaskId) -> Any:
         if id not in self.results:

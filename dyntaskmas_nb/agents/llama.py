@@ -11,6 +11,7 @@ from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.prompts import REFUSAL, ContextItem, agent_messages
 from dyntaskmas_nb.core.task import Task
 from dyntaskmas_nb.errors import AgentError, BackendError, InvalidOutput
+from dyntaskmas_nb.llm.price import Price
 from dyntaskmas_nb.llm.protocol import Backend, Message, Request, complete
 
 TIMEOUT = 600.0  # seconds that a task without a timeout of its own waits for a real model
@@ -18,12 +19,13 @@ MESSAGE_TOKENS = 8  # that the marks around a message may take
 
 
 class LlamaAgent:
-    """An agent that answers its task with the text of the language model `backend`."""
+    """An agent that answers its task with the text of the language model `backend`, at `price`."""
 
-    __slots__ = ("_backend",)
+    __slots__ = ("_backend", "_price")
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, price: Price = Price()) -> None:
         self._backend = backend
+        self._price = price
 
     async def __call__(self, task: Task, context: Context, *, inline: bool) -> Answer:
         """Ask the model; `inline` is all the same to it.
@@ -49,7 +51,8 @@ class LlamaAgent:
                 'Kit(model="http://127.0.0.1:8000/v1").',
                 retryable=False,
             )
-        return Answer(result=text, tokens=completion.prompt_tokens + completion.completion_tokens)
+        read, written = completion.prompt_tokens, completion.completion_tokens
+        return Answer(result=text, tokens=read + written, cost=self._price.of(read, written))
 
     def _request(self, task: Task, context: Context) -> Request:
         caps = self._backend.caps

@@ -18,10 +18,11 @@ from dyntaskmas_nb.errors import AgentError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The result of one attempt, a JSON value, and the tokens a model read and wrote for it."""
+    """The result of one attempt, a JSON value, the tokens a model read and wrote for it, and their price."""
 
     result: Any
     tokens: int = 0
+    cost: float = 0.0
 
 
 class Agent(Protocol):

@@ -39,6 +39,10 @@ class Behaviours:
         """Roles with a function of their own."""
         return tuple(self._by_role)
 
+    def accepts(self, role: str) -> bool:
+        """Whether the agent for `role` takes context while it works: functions do, a model does not."""
+        return role in self._by_role or ANY_ROLE in self._by_role
+
     def agent(self, role: str) -> Agent:
         """The agent for `role`; raises `AgentError` naming the roles there are when nobody can take it."""
         found = self._by_role.get(role) or self._by_role.get(ANY_ROLE) or self._llama

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dyntaskmas_nb.apee.ledger import BLOCKED, DEAD, PENDING, READY, RUNNING
+from dyntaskmas_nb.apee.ledger import BLOCKED, DEAD, DONE, PENDING, READY, RUNNING
 from dyntaskmas_nb.apee.machine import Machine
 
 
@@ -30,20 +30,25 @@ def _check_agents(machine: Machine) -> None:
             assert task not in held, f"{task} runs twice"
             held[task] = agent.spec.id
     running = {id: record.agent for id, record in machine.records.items() if record.state is RUNNING}
-    assert held == running, "agents and records disagree about what runs"
-    assert machine._running == len(running), "the count of running tasks is off"
+    leaving = {id: record.agent for id, record in machine.ledger.leaving.items()}
+    assert not running.keys() & leaving.keys(), "a removed task and its namesake run at once"
+    assert held == running | leaving, "agents and records disagree about what runs"
+    assert machine.running == len(running) + len(leaving), "the count of running tasks is off"
 
 
 def _check_states(machine: Machine) -> None:
     graph, records = machine.graph, machine.records
     still_open = sum(not record.state.ended for record in records.values())
-    assert machine._ledger.open == still_open, "the count of open tasks is off"
-    settled = not machine._ledger.newly_ready
+    assert machine.ledger.open == still_open, "the count of open tasks is off"
+    settled = not machine.ledger.newly_ready
     for id, record in records.items():
         if settled and not machine._ending:
-            assert (id in machine.queue) == (record.state is READY), (
-                f"{id} is {record.state}: queue disagrees"
-            )
+            queued = record.state is READY and not record.hold and id not in machine.ledger.leaving
+            assert (id in machine.queue) == queued, f"{id} is {record.state}: queue disagrees"
+            assert not record.hold or record.state is READY, f"{id} is held but {record.state}"
+        if record.state is DONE and not machine._ending:
+            assert record.made, f"{id} does not know what its result was made from"
+            assert machine.ledger.holds(id, record.made), f"{id} keeps a result out of date"
         if record.state in (PENDING, BLOCKED) and not machine._ending:
             total = len(graph.after(id))
             dead = sum(records[before].state in DEAD for before in graph.after(id))
@@ -57,4 +62,4 @@ def _check_log(machine: Machine) -> None:
     times = [event.t for event in machine.log[-50:]]
     assert times == sorted(times), "time runs backwards in the log"
     if machine.ended:
-        assert not machine._running, "ended while tasks run"
+        assert not machine.running, "ended while tasks run"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import assert_never
 
 import anyio
@@ -23,7 +24,7 @@ from dyntaskmas_nb.core import event as events
 from dyntaskmas_nb.core.codec import decode, encode
 from dyntaskmas_nb.core.command import Command
 from dyntaskmas_nb.core.delta import Delta
-from dyntaskmas_nb.core.effect import Answer, Effect, StartTask, StopTask, WakeAt
+from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, GiveContext, StartTask, StopTask, WakeAt
 from dyntaskmas_nb.core.event import Input, arrival_key
 from dyntaskmas_nb.core.task import SATISFIED, Task, TaskId, TaskState
 from dyntaskmas_nb.errors import AgentError, DynTaskError, InvalidInput, StoreError
@@ -39,7 +40,8 @@ MAX_ERROR = 2_000
 class Assignment:
     """One attempt at a task, with the results of its predecessors in the order it declares them.
 
-    `access` is the agent's clearance: what it may read, and the level of what it writes.
+    `access` is the agent's clearance: what it may read, and the level of what it writes. `given` grows when
+    somebody gives the running agent context; `producers` name the attempt that made each result.
     """
 
     run: str
@@ -52,9 +54,27 @@ class Assignment:
     t: float
     results: dict[TaskId, object]
     producers: tuple[tuple[TaskId, int], ...]
+    given: list[str] = field(default_factory=list)
+
+
+def shared(run: str, task: Task) -> Assignment:
+    """The attempt, numbered 0, by which `run` has a result of `task` that another run found."""
+    return Assignment(
+        run=run,
+        request="",
+        task=task,
+        attempt=0,
+        agent="",
+        access=0,
+        priority=0.0,
+        t=0.0,
+        results={},
+        producers=(),
+    )
 
 
 Perform = Callable[[Assignment], Awaitable[AgentAnswer]]
+Decide = Callable[[AskMonitor], Awaitable[events.MonitorDecided]]
 
 
 @dataclass(slots=True)
@@ -69,23 +89,29 @@ class _Worker:
 class Engine:
     """Runs one machine to its end. All methods are for the engine's own event loop."""
 
-    def __init__(self, machine: Machine, perform: Perform, clock: Clock, journal: Journal) -> None:
+    def __init__(
+        self, machine: Machine, perform: Perform, clock: Clock, journal: Journal, decide: Decide | None = None
+    ) -> None:
         self.machine = machine
         self.failure = ""
         self.finished = anyio.Event()
         self._perform = perform
+        self._decide = decide
         self._clock = clock
         self._journal = journal
         self._inbox: list[Input] = []
         self._wake = anyio.Event()
         self._idle: list[_Worker] = []
-        self._scopes: dict[TaskId, anyio.CancelScope] = {}
+        self._running: dict[tuple[TaskId, int], tuple[Assignment, anyio.CancelScope]] = {}
+        self._stopping: dict[tuple[TaskId, int], anyio.Event] = {}
         self._answers: dict[int, tuple[anyio.Event, list[Outcome]]] = {}
         self._watches: list[tuple[Callable[[], bool], anyio.Event]] = []
+        self._watchers: dict[Callable[[], None], None] = {}
         self._number = 0
         self._saved = 0
         self._latest = 0.0
         self._origin: float | None = None
+        self._reopened = False
 
     # -- the face ------------------------------------------------------------------------------------
 
@@ -94,6 +120,12 @@ class Engine:
         if self._origin is None:
             self._origin = self._clock.now() - (self.machine.log[-1].t if self.machine.log else 0.0)
         return self._clock.now() - self._origin
+
+    def reopen(self) -> None:
+        """Be ready to `run` again after the run's end; the time between is left out."""
+        self.finished = anyio.Event()
+        self._origin, self._reopened = None, True
+        self._idle.clear()
 
     def saved(self, count: int) -> None:
         """The first `count` events are in the journal already (a run that was read back)."""
@@ -139,6 +171,11 @@ class Engine:
         if self.finished.is_set():
             raise InvalidInput(f"The run has ended ({self.machine.status}); nothing was changed.")
 
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Have `changed` called after every turn and at the end, on this loop; return what ends that."""
+        self._watchers[changed] = None
+        return partial(self._watchers.pop, changed, None)
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until `condition` holds after a turn, or the run has ended."""
         if self.finished.is_set() or condition():
@@ -153,12 +190,15 @@ class Engine:
     async def run(self) -> None:
         """Drive the machine until the run has ended; raises only when cancelled from outside."""
         try:
-            if self.machine.ended:
+            if self.machine.ended and not self._reopened:
                 return
             async with anyio.create_task_group() as group:
-                while not self.machine.ended:
+                self._reopened = True
+                while self._reopened or self._inbox or not self.machine.ended:
+                    self._reopened = False
                     await self._wait()
                     await self._turn(group)
+                self._release_all()  # before waiting for agents that will not stop
                 group.cancel_scope.cancel()
         except Exception as error:
             log.exception("run %s stopped", self.machine.run)
@@ -194,6 +234,15 @@ class Engine:
         for watch in [watch for watch in self._watches if watch[0]()]:
             watch[1].set()
             self._watches.remove(watch)
+        self._tell()
+
+    def _tell(self) -> None:
+        for changed in tuple(self._watchers):
+            try:
+                changed()
+            except Exception:  # whoever looks on must not stop the run
+                log.exception("a watcher of run %s failed and is not told any more", self.machine.run)
+                self._watchers.pop(changed, None)
 
     async def _save(self) -> None:
         """Journal what is new; nothing leaves the process before this returns."""
@@ -208,9 +257,16 @@ class Engine:
         match effect:
             case StartTask():
                 self._start(effect, group)
-            case StopTask(task=id):
-                if scope := self._scopes.get(id):
-                    scope.cancel()
+            case StopTask(task=id, attempt=attempt):
+                if running := self._running.get((id, attempt)):
+                    running[1].cancel()
+                    stopped = self._stopping[id, attempt] = anyio.Event()
+                    group.start_soon(self._see_it_stop, id, attempt, stopped)
+            case GiveContext(task=id, attempt=attempt, text=text):
+                if running := self._running.get((id, attempt)):
+                    running[0].given.append(text)
+            case AskMonitor():
+                group.start_soon(self._ask_monitor, effect)
             case WakeAt(t=t, task=id):
                 group.start_soon(self._wake_at, t, id)
             case Answer(id=number, outcome=outcome):
@@ -223,6 +279,7 @@ class Engine:
     def _release_all(self) -> None:
         """Nobody may wait for a run that is over."""
         self.finished.set()
+        self._tell()
         for _, met in self._watches:
             met.set()
         self._watches.clear()
@@ -248,13 +305,16 @@ class Engine:
             priority=priority,
             t=self._latest,
             results={before: records[before].result for before in given},
-            producers=tuple((id, records[id].attempt) for id in given if records[id].state is TaskState.DONE),
+            producers=tuple(
+                (id, max(records[id].version, 0)) for id in given if records[id].state is TaskState.DONE
+            ),
         )
 
     def _start(self, effect: StartTask, group: TaskGroup) -> None:
         task = effect.task
         job = self.assignment(task.id, effect.attempt, effect.agent, effect.priority)
-        scope = self._scopes[task.id] = anyio.CancelScope()
+        scope = anyio.CancelScope()
+        self._running[task.id, effect.attempt] = job, scope
         if self._idle:
             worker = self._idle.pop()
             worker.job, worker.scope = job, scope
@@ -286,12 +346,30 @@ class Engine:
                 outcome = events.TaskFailed(
                     self.now(), id, attempt, f"{type(error).__name__}: {_said(error)}"
                 )
-        del self._scopes[id]
+        self._running.pop((id, attempt), None)
+        stopping = self._stopping.pop((id, attempt), None)
+        if stopping:
+            stopping.set()
         if outcome is not None:
             return outcome
-        if self.machine.records[id].stopping:
+        if stopping:
             return events.TaskStopped(self.now(), id, attempt)
         return events.TaskFailed(self.now(), id, attempt, f"no result within {timeout or 0:g} s")
+
+    async def _see_it_stop(self, id: TaskId, attempt: int, stopped: anyio.Event) -> None:
+        """Wait for a cancelled attempt, but not for ever: one that will not stop is abandoned."""
+        with anyio.move_on_after(self.machine.settings.stop_grace):
+            await stopped.wait()
+            return
+        self._running.pop((id, attempt), None)
+        log.warning("task %s did not stop and was abandoned", id)
+        self.post(events.TaskStopped(self.now(), id, attempt, abandoned=True))
+
+    async def _ask_monitor(self, question: AskMonitor) -> None:
+        id, attempt, answer = question.task.id, question.attempt, None
+        if self._decide:
+            answer = await self._decide(question)
+        self.post(answer or events.MonitorDecided(self.now(), id, attempt, "rule"))
 
     async def sleep_until(self, t: float) -> None:
         """Wait until `t` seconds after the run's start and what happens then is in, or the run's end."""

@@ -1,43 +1,52 @@
 """The journal: every event of every run in one SQLite file, written before any of its effects leaves.
 
-One turn of the engine is one transaction. WAL with `synchronous=NORMAL` survives kill -9; `durability=
-"full"` adds an fsync a turn against power loss.
+One turn of the engine is one transaction; WAL with `synchronous=NORMAL` survives kill -9. A run that is
+not over belongs to one process, its `holder`; one without a living holder was interrupted.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import astuple, dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
+from dyntaskmas_nb.apee.holder import Holder, living
 from dyntaskmas_nb.core.codec import decode, encode
-from dyntaskmas_nb.core.event import Event
+from dyntaskmas_nb.core.event import Event, RunEnded, StateChanged
 from dyntaskmas_nb.errors import InvalidInput, StoreError
 
-SCHEMA = 1
-_TABLES = """
-    BEGIN;
-    CREATE TABLE IF NOT EXISTS runs
-        (run TEXT PRIMARY KEY, created TEXT, request TEXT, status TEXT, clock TEXT);
-    CREATE TABLE IF NOT EXISTS events
-        (run TEXT, seq INTEGER, body BLOB, PRIMARY KEY (run, seq)) WITHOUT ROWID;
-    COMMIT;
-"""
+#: What each schema adds to the one before; a file's `user_version` counts the steps it has seen.
+_STEPS = (
+    (
+        "CREATE TABLE IF NOT EXISTS runs"
+        "(run TEXT PRIMARY KEY, created TEXT, request TEXT, status TEXT, clock TEXT)",
+        "CREATE TABLE IF NOT EXISTS events"
+        "(run TEXT, seq INTEGER, body BLOB, PRIMARY KEY (run, seq)) WITHOUT ROWID",
+    ),
+    (
+        "ALTER TABLE runs ADD COLUMN functions TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE runs ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
+        "UPDATE runs SET status = 'running' WHERE status = 'interrupted'",  # has no holder: told when listed
+    ),
+)
+SCHEMA = len(_STEPS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """One line of the list of runs; `created` is ISO 8601, UTC."""
+    """One line of the list of runs; `created` is ISO 8601, UTC; `functions` the roles of Python functions."""
 
     run: str
     created: str
     request: str
     status: str
     clock: str
+    functions: tuple[str, ...] = ()
 
 
 class Journal:
@@ -46,18 +55,21 @@ class Journal:
     Raises
     ------
     StoreError
-        Made, or used later: the file cannot be read or written, or a newer version wrote it.
+        Made, or used later: the file cannot be read or written, or a newer version wrote it. `retryable`
+        when there was no space: nothing was written, and the same call may succeed later.
     """
 
-    def __init__(self, path: Path | None = None, durability: Literal["normal", "full"] = "normal") -> None:
+    def __init__(self, path: Path | None = None) -> None:
         self.path = path or Path(":memory:")
+        self._holders = path and path.with_suffix(".holders")
+        self._holder: Holder | None = None
         self._one_at_a_time = Lock()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with ExitStack() as undo:
                 db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
                 self._db = undo.enter_context(closing(db))
-                self._set_up(durability)
+                self._set_up()
                 undo.pop_all()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
@@ -65,42 +77,80 @@ class Journal:
                 "Kit(home=…) or --home, or repair the file."
             ) from None
 
-    def _set_up(self, durability: str) -> None:
-        found = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if found > SCHEMA:
-            raise StoreError(
-                f"The journal {self.path} was written by a newer version (schema {found}, this one "
-                f"knows {SCHEMA}). Upgrade dyntaskmas_nb, or choose another home directory."
-            )
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
-        self._db.executescript(_TABLES)
-        self._db.execute(f"PRAGMA user_version={SCHEMA}")
+    def _set_up(self) -> None:
+        with self._db as db:
+            db.execute("BEGIN IMMEDIATE")
+            (found,) = db.execute("PRAGMA user_version").fetchone()
+            if found > SCHEMA:
+                raise StoreError(
+                    f"The journal {self.path} was written by a newer version (schema {found}, this one "
+                    f"knows {SCHEMA}). Upgrade dyntaskmas_nb, or choose another home directory."
+                )
+            for sql in chain(*_STEPS[found:], [f"PRAGMA user_version={SCHEMA}"]):
+                db.execute(sql)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+
+    # -- whose run it is -----------------------------------------------------------------------------
 
     def open_run(self, info: RunInfo) -> None:
-        """Make a run known."""
-        self._execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?)", *astuple(info))
+        """Make a run known, and this process's; it is listed once it has events."""
+        with self._transaction() as db:
+            row = (*astuple(info)[:5], "\n".join(info.functions), self._name())
+            db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def claim(self, run: str) -> None:
+        """Let no other process go on with `run` before it is over, `release`, or this process's end.
+
+        Raises `StoreError` naming the process that has it. A run that is over is nobody's.
+        """
+        with self._transaction() as db:
+            self._check_free(run)
+            sql = "UPDATE runs SET holder = ? WHERE run = ? AND status = 'running'"
+            db.execute(sql, (self._name(), run))
+
+    def release(self, run: str) -> None:
+        """Let others go on with `run`."""
+        with self._transaction() as db:
+            db.execute("UPDATE runs SET holder = '' WHERE run = ? AND holder = ?", (run, self._name()))
+
+    def _name(self) -> str:
+        if self._holder is None and self._holders:
+            self._holder = Holder(self._holders)
+        return self._holder.name if self._holder else ""
+
+    def _check_free(self, run: str) -> tuple[str, str]:
+        """How `run` stands and who holds it; raises `StoreError` if another living process does."""
+        row = self._db.execute("SELECT status, holder FROM runs WHERE run = ?", (run,)).fetchone()
+        status, holder = row or ("", "")
+        if self._holders and holder != self._name() and (process := living(self._holders, holder)):
+            raise StoreError(
+                f"Run {run!r} goes on in process {process}. Close it there, or wait until it is over."
+            )
+        return status, holder
+
+    # -- events --------------------------------------------------------------------------------------
 
     def append(self, run: str, first: int, events: Sequence[Event]) -> None:
-        """Store events with sequence numbers from `first` in one transaction; returns when they are safe."""
-        rows = [(run, first + offset, encode(event)) for offset, event in enumerate(events)]
-        try:
-            with self._one_at_a_time:
-                self._db.execute("BEGIN")
-                with self._db:  # commits, or rolls back
-                    self._db.executemany("INSERT INTO events VALUES (?, ?, ?)", rows)
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"The journal {self.path} cannot be written ({error}). Free space or choose another home."
-            ) from None
+        """Store events with sequence numbers from `first` in one transaction; returns when they are safe.
 
-    def set_status(self, run: str, status: str) -> None:
-        """Note how the run stands, for the list."""
-        self._execute("UPDATE runs SET status = ? WHERE run = ?", status, run)
+        The list of runs learns in the same transaction that a run is over, or goes on after all.
+        """
+        rows = [(run, first + offset, encode(event)) for offset, event in enumerate(events)]
+        with self._transaction() as db:
+            before = self._check_free(run)
+            try:
+                db.executemany("INSERT INTO events VALUES (?, ?, ?)", rows)
+            except sqlite3.IntegrityError:
+                raise StoreError(f"Run {run!r} went on elsewhere; kit.open_run({run!r}) reads it.") from None
+            status = _standing(events) or before[0]
+            now = status, self._name() if status == "running" else ""
+            if now != before:
+                db.execute("UPDATE runs SET status = ?, holder = ? WHERE run = ?", (*now, run))
 
     def events(self, run: str) -> list[Event]:
         """All events of a run in order; raises `InvalidInput` for an unknown run."""
-        rows = self._execute("SELECT body FROM events WHERE run = ? ORDER BY seq", run)
+        rows = self._read("SELECT body FROM events WHERE run = ? ORDER BY seq", run)
         if not rows:
             known = ", ".join(info.run for info in self.runs()[-5:])
             raise InvalidInput(f"There is no run {run!r} in {self.path}. The latest are: {known or 'none'}.")
@@ -112,17 +162,52 @@ class Journal:
             ) from None
 
     def runs(self) -> list[RunInfo]:
-        """Known runs, oldest first."""
-        rows = self._execute("SELECT run, created, request, status, clock FROM runs ORDER BY created, run")
-        return [RunInfo(run=a, created=b, request=c, status=d, clock=e) for a, b, c, d, e in rows]
+        """Known runs, oldest first. One that should be running but has no living holder is "interrupted"."""
+        rows = self._read(
+            "SELECT * FROM runs WHERE EXISTS (SELECT 1 FROM events WHERE events.run = runs.run) "
+            "ORDER BY created, run"
+        )
+        names = [field.name for field in fields(RunInfo)]
+        found = []
+        for *values, functions, holder in rows:
+            info = RunInfo(**dict(zip(names, values, strict=False)), functions=tuple(functions.splitlines()))
+            lost = info.status == "running" and self._holders and not living(self._holders, holder)
+            found.append(replace(info, status="interrupted") if lost else info)
+        return found
 
     def close(self) -> None:
-        """Close; a later call raises `StoreError`."""
-        self._db.close()
+        """Close, and hold no run any more; a later call raises `StoreError`."""
+        with self._one_at_a_time:
+            self._db.close()
+            if self._holder:
+                self._holder.close()
 
-    def _execute(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    # -- SQLite --------------------------------------------------------------------------------------
+
+    def _read(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
+        with self._told("read"):
+            return self._db.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """What happens inside is written whole, or not at all."""
+        with self._told("written"), self._db as db:  # leaving `db` commits or rolls back
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
         try:
             with self._one_at_a_time:
-                return self._db.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"The journal {self.path} cannot be used ({error}).") from None
+                yield
+        except (sqlite3.Error, OSError) as error:
+            advice = "Free space or choose another home."
+            raise StoreError(f"The journal {self.path} cannot be {what} ({error}). {advice}", error) from None
+
+
+def _standing(events: Sequence[Event]) -> str:
+    """How a run stands after `events`: over, going on (perhaps after it was over), "" if they do not tell."""
+    for event in reversed(events):
+        if isinstance(event, RunEnded | StateChanged):
+            return event.status if isinstance(event, RunEnded) else "running"
+    return ""

@@ -2,33 +2,52 @@
 
 A task counts the predecessors whose result has arrived and those that will never come; both are kept up to
 date from one neighbour to the next and counted afresh only where an edit touched the graph.
+
+Every result knows what it was made from: the task as it was, and the versions of its predecessors' results.
+An edit after which that no longer holds makes the task pending again, and so on downstream; when it is ready
+and everything is as it was after all (an undo, a predecessor that gave the same again), it keeps its result
+and does not run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from dyntaskmas_nb.apee.queue import ReadyQueue
-from dyntaskmas_nb.core.effect import Effect, WakeAt
+from dyntaskmas_nb.core.effect import Effect, StopTask, WakeAt
 from dyntaskmas_nb.core.event import Event, StateChanged
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.task import SATISFIED, TaskId, TaskState
+from dyntaskmas_nb.core.task import DEFINING, SATISFIED, Task, TaskId, TaskState
 
 PENDING, READY, RUNNING = TaskState.PENDING, TaskState.READY, TaskState.RUNNING
 DONE, FAILED, SKIPPED = TaskState.DONE, TaskState.FAILED, TaskState.SKIPPED
 CANCELLED, BLOCKED = TaskState.CANCELLED, TaskState.BLOCKED
 
-#: States in which a task may still be edited.
-EDITABLE = frozenset({PENDING, READY, BLOCKED})
+#: States of a task that waits.
+WAITING = frozenset({PENDING, READY, BLOCKED})
 #: States that never satisfy a successor.
 DEAD = frozenset({FAILED, CANCELLED, BLOCKED})
+
+#: What a result was made from: the task as it was, and (predecessor, version of its result) pairs.
+Source = tuple[Task, tuple[tuple[TaskId, int], ...]]
 
 
 @dataclass(slots=True)
 class Record:
-    """What is known of one task beyond the graph. `ended` in seconds; `order` is that of becoming ready."""
+    """What is known of one task beyond the graph. `ended` in seconds; `order` is that of becoming ready.
+
+    Attributes
+    ----------
+    source, made : what the latest attempt, and the result, were made from.
+    version : attempt that first gave `result`; 0 before there is one, -1 when another run gave it.
+    stopping : why a running attempt is being stopped: "cancel", "again" (queue it afresh), or "".
+    hold : what a ready task waits for beside an agent: "approval", "retry", "monitor", "ask", or "".
+    due : when its retry is, in seconds.
+    avoid : agents that failed at it.
+    """
 
     state: TaskState = PENDING
     attempt: int = 0
@@ -40,64 +59,184 @@ class Record:
     dead: int = 0
     reason: str = ""
     result: Any = None
-    stopping: bool = False
+    version: int = 0
+    source: Source | None = None
+    made: Source | None = None
+    stopping: str = ""
+    hold: str = ""
+    due: float = 0.0
+    approved: bool = False
+    avoid: tuple[str, ...] = ()
 
 
 class Ledger:
-    """Records of all tasks of `graph`; facts go to `log`, timers to `effects`.
+    """Records of all tasks of `graph`; facts go to `log`, timers and stops to `effects`.
 
     Attributes
     ----------
+    leaving : running attempts of tasks that were removed; they hold their agent until they have stopped.
     newly_ready : tasks that became ready since the machine last looked.
     open : tasks that have not ended.
+    timers : how many timers are set.
     transfer_seconds : T_t of Eq. 3 where transfers are modelled, else 0.
     """
 
     def __init__(self, graph: TaskGraph, queue: ReadyQueue, log: list[Event], effects: list[Effect]) -> None:
         self.records: dict[TaskId, Record] = {}
+        self.leaving: dict[TaskId, Record] = {}
         self.newly_ready: list[TaskId] = []
-        self.open = 0
+        self.open = self.timers = 0
         self.transfer_seconds = 0.0
+        self._removed: dict[TaskId, Record] = {}
         self._graph = graph
         self._queue = queue
         self._log = log
         self._effects = effects
         self._order = 0
 
-    def adopt(self, ids: Iterable[TaskId], t: float) -> None:
-        """Bring records and states in line with the graph around the touched `ids`."""
+    # -- edits ---------------------------------------------------------------------------------------
+
+    def adopt(self, ids: Iterable[TaskId], t: float) -> list[TaskId]:
+        """Bring records and states in line with the graph around the touched `ids`; return what reruns."""
+        known = []
         for id in sorted(ids):
-            if id in self._graph:
-                if id not in self.records:
-                    self.records[id] = Record()
-                    self.open += 1
-            elif gone := self.records.pop(id, None):
-                self._queue.discard(id)
-                self.open -= not gone.state.ended
-        pending = sorted((id for id in ids if id in self._graph), key=self._graph.position)
-        for id in pending:  # grows: a task that is or was blocked changes what follows it
-            was_dead = self.records[id].state in DEAD
+            if id not in self._graph:
+                self._remove(id)
+                continue
+            if id not in self.records:
+                self.records[id] = self._removed.pop(id, Record())
+                self.open += 1
+            known.append(id)
+        return self.settle(known, t)
+
+    def _remove(self, id: TaskId) -> None:
+        """Keep what a removed task has, for the edit that brings it back."""
+        record = self.records.pop(id, None)
+        if record is None:
+            return
+        self._queue.discard(id)
+        self.open -= not record.state.ended
+        if record.state is RUNNING:
+            self.stop(id, record, "again")
+            self.leaving[id] = record
+        if record.version or record.attempt:
+            self._removed[id] = Record(
+                attempt=record.attempt, result=record.result, version=record.version, made=record.made
+            )
+
+    def settle(
+        self, ids: Iterable[TaskId], t: float, reason: str = "what it was made from changed"
+    ) -> list[TaskId]:
+        """Look at `ids` and at all that depends on what changes there; return the tasks that will rerun."""
+        position, reruns = self._graph.position, []
+        heap = [(position(id), id) for id in dict.fromkeys(ids)]
+        heapify(heap)
+        seen: set[TaskId] = set()
+        while heap:
+            _, id = heappop(heap)
+            if id in seen:
+                continue
+            seen.add(id)
+            record = self.records[id]
+            before = record.state
+            if before in WAITING:
+                self._review(id, t)
+            elif self._stale(id, record):
+                reruns.append(id)
+                self.reopen(id, record, t, reason)
+            if record.state is not before:
+                for after in self._graph._succ[id]:
+                    heappush(heap, (position(after), after))
+        return reruns
+
+    def reopen(self, id: TaskId, record: Record, t: float, reason: str) -> None:
+        """Let a task that runs or has ended run again when it may."""
+        record.failures, record.avoid, record.approved = 0, (), False
+        if record.state is RUNNING:
+            self.stop(id, record, "again")
+        else:
+            self.set(id, record, PENDING, t, reason)
             self._review(id, t)
-            if was_dead is not (self.records[id].state in DEAD):
-                pending.extend(self._graph._succ[id])
+
+    def stop(self, id: TaskId, record: Record, why: str) -> None:
+        """Have a running attempt stopped; a cancellation is not taken back by wanting it again."""
+        if not record.stopping:
+            self._effects.append(StopTask(id, record.attempt))
+        if record.stopping != "cancel":
+            record.stopping = why
+
+    def _stale(self, id: TaskId, record: Record) -> bool:
+        """Whether what the task ran with, or made its result from, is no longer so."""
+        if record.state is CANCELLED:
+            return False
+        source = record.made if record.state is DONE else record.source
+        return source is not None and not record.stopping and not self.holds(id, source)
+
+    def holds(self, id: TaskId, source: Source) -> bool:
+        """Whether a task would be given now what `source` says it was given."""
+        was, inputs = source
+        task, before = self._graph.tasks[id], self._graph._pred[id]
+        if task is not was and any(getattr(task, name) != getattr(was, name) for name in DEFINING):
+            return False
+        for other, version in inputs:
+            if other not in before or self.version(self.records[other]) != version:
+                return False
+        return len(inputs) >= task.join.needed(len(before))
+
+    @staticmethod
+    def version(record: Record) -> int | None:
+        """Version of the result a successor would be given: 0 for a skipped task, None without one."""
+        if record.state is DONE:
+            return record.version
+        return 0 if record.state is SKIPPED else None
+
+    def inputs(self, id: TaskId) -> tuple[tuple[TaskId, int], ...]:
+        """The predecessors' results that a task is given now, by version."""
+        records = self.records
+        return tuple(
+            [
+                (before, record.version if record.state is DONE else 0)
+                for before in self._graph._pred[id]
+                if (record := records[before]).state in SATISFIED
+            ]
+        )
+
+    # -- time ----------------------------------------------------------------------------------------
+
+    def timer(self, t: float, id: TaskId = "") -> None:
+        """Ask to be woken at `t` for `id`."""
+        self.timers += 1
+        self._effects.append(WakeAt(t, id))
 
     def wake(self, id: TaskId, t: float) -> None:
-        """A transfer to `id` is over."""
-        if id in self.records:
+        """A timer rang: a transfer to `id` is over, or its retry is due."""
+        self.timers = max(0, self.timers - 1)
+        if record := self.records.get(id):
+            if record.hold == "retry" and record.due <= t:
+                record.hold = ""
+                self.newly_ready.append(id)
             self._review(id, t, timers=False)
+            if record.state is DONE:
+                self.settle(self._graph._succ[id], t)
 
     def rearm(self, t: float) -> None:
-        """Ask again for the timers of transfers under way: those of a process that ended are lost."""
-        for id in self.records:
+        """Ask again for the timers of a process that ended."""
+        self.timers = 0
+        for id, record in self.records.items():
             self._review(id, t)
+            if record.hold == "retry":
+                self.timer(max(t, record.due), id)
+
+    # -- states --------------------------------------------------------------------------------------
 
     def set(self, id: TaskId, record: Record, state: TaskState, t: float, reason: str = "") -> None:
         """Put a task into `state` and write it down, unless its outcome in the log says so already."""
         if record.state is READY:
             self._queue.discard(id)
+            record.hold = ""
         self.open += (not state.ended) - (not record.state.ended)
         record.state, record.reason = state, reason
-        if state is not DONE:
+        if state is not DONE or reason:
             self._log.append(StateChanged(t, id, state, reason))
 
     def make_ready(self, id: TaskId, record: Record, t: float, reason: str = "") -> None:
@@ -106,13 +245,27 @@ class Ledger:
         self._order += 1
         record.order = self._order
         self.newly_ready.append(id)
+        if self._graph.tasks[id].join.kind == "first_valid":
+            self._drop_losers(id, t)
+
+    def finish(self, id: TaskId, record: Record, result: Any, t: float, reason: str = "") -> None:
+        """The task is done."""
+        self.keep(record, result)
+        self.close(id, record, DONE, t, reason)
+
+    @staticmethod
+    def keep(record: Record, result: Any) -> None:
+        """Remember a result and what it was made from; one equal to the one before keeps its version."""
+        if not record.version or record.result != result or type(record.result) is not type(result):
+            record.result, record.version = result, record.attempt or -1
+        record.made = record.source
 
     def close(self, id: TaskId, record: Record, state: TaskState, t: float, reason: str = "") -> None:
         """End a task and pass the news to what waits for it."""
         record.ended = t
         self.set(id, record, state, t, reason)
         news = [(id, state)]
-        for cause, how in news:  # grows: a blocked task blocks others
+        for cause, how in news:  # grows: a blocked task blocks others, one that keeps its result passes on
             for after, information in self._graph._succ[cause].items():
                 follower = self.records[after]
                 if follower.state is not PENDING and follower.state is not BLOCKED:
@@ -120,17 +273,18 @@ class Ledger:
                 if how not in SATISFIED:
                     follower.dead += 1
                 elif delay := information * self.transfer_seconds:
-                    self._effects.append(WakeAt(t + delay, after))
+                    self.timer(t + delay, after)
                     continue
                 else:
                     follower.arrived += 1
-                if self._assess(after, t, cause=cause) is BLOCKED:
-                    news.append((after, BLOCKED))
+                new = self._assess(after, t, cause=cause)
+                if new is BLOCKED or new is DONE:
+                    news.append((after, new))
 
     def _review(self, id: TaskId, t: float, *, timers: bool = True) -> None:
         """Count a waiting task afresh; `timers` False where transfers under way have theirs already."""
         record = self.records[id]
-        if record.state not in EDITABLE:
+        if record.state not in WAITING:
             return
         record.arrived = record.dead = 0
         for before, information in self._graph._pred[id].items():
@@ -140,19 +294,26 @@ class Ledger:
                 if due <= t:
                     record.arrived += 1
                 elif timers:
-                    self._effects.append(WakeAt(due, id))
+                    self.timer(due, id)
             elif earlier.state in DEAD:
                 record.dead += 1
         self._assess(id, t)
 
     def _assess(self, id: TaskId, t: float, cause: TaskId = "") -> TaskState | None:
-        """Put a waiting task into the state its counters call for; return the state if it is a new one."""
+        """Put a waiting task into the state its counters call for; return the state if it is a new one.
+
+        A task that is ready and has a result made from just what it would be given now is done instead.
+        """
         record = self.records[id]
         total = len(self._graph._pred[id])
         needed = self._graph.tasks[id].join.needed(total)
         new = BLOCKED if total - record.dead < needed else PENDING
         if record.arrived >= needed:
             new = READY
+        if new is READY and record.made and self.holds(id, record.made):
+            record.source, record.ended = record.made, t
+            self.set(id, record, DONE, t, "kept its result: everything is as it was")
+            return DONE
         if new is record.state:
             return None
         if new is READY:
@@ -164,3 +325,21 @@ class Ledger:
         else:
             self.set(id, record, PENDING, t)
         return new
+
+    def _drop_losers(self, winner: TaskId, t: float) -> None:
+        """Cancel what only a `first_valid` task that has its result would still have waited for."""
+        position, dropped = self._graph.position, {winner}
+        heap = [(-position(id), id) for id in self._graph._pred[winner]]
+        heapify(heap)
+        while heap:  # from the back: a task comes after all that waits for it
+            _, id = heappop(heap)
+            record = self.records[id]
+            if id in dropped or record.state.ended or not dropped.issuperset(self._graph._succ[id]):
+                continue
+            dropped.add(id)
+            if record.state is RUNNING:
+                self.stop(id, record, "cancel")
+            else:
+                self.set(id, record, CANCELLED, t, f"not needed any more: {winner!r} has its result")
+            for before in self._graph._pred[id]:
+                heappush(heap, (-position(before), before))

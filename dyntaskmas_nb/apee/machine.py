@@ -12,32 +12,47 @@ The life of a task (fact in brackets where a task is not simply told so by its o
        │                                                            ├─▶ skipped  (not critical)
        └──a predecessor cannot come──▶ blocked                      └─▶ cancelled (on command)
 
-Dispatch happens in `TurnEnded`, after all events of one moment are in. In this version an edit of a running
-or ended task is rejected with its reason.
+and back to pending from everywhere but cancelled when an edit changes what the task ran or runs with (the
+table in `dtgg.update`). Dispatch happens in `TurnEnded`, after all events of one moment are in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+from zlib import crc32
 
-from dyntaskmas_nb.apee.ledger import DEAD, Ledger, Record
-from dyntaskmas_nb.apee.locks import Locks
-from dyntaskmas_nb.apee.pool import Agent, Pool
+from dyntaskmas_nb.apee.controls import carry_out
+from dyntaskmas_nb.apee.dispatch import Dispatcher
+from dyntaskmas_nb.apee.ledger import (
+    CANCELLED,
+    FAILED,
+    PENDING,
+    READY,
+    RUNNING,
+    SKIPPED,
+    Ledger,
+    Record,
+)
+from dyntaskmas_nb.apee.pool import Pool
 from dyntaskmas_nb.apee.priority import Policy, Ranking, policy_of
 from dyntaskmas_nb.apee.queue import ReadyQueue
-from dyntaskmas_nb.apee.rebase import closed, outdated
+from dyntaskmas_nb.apee.rebase import outdated
+from dyntaskmas_nb.apee.routing import Routing
 from dyntaskmas_nb.core import event as events
-from dyntaskmas_nb.core.command import CancelRun, CancelTask, Pause, Resume, SetPolicy, StepOnce
-from dyntaskmas_nb.core.delta import changed, touched
-from dyntaskmas_nb.core.effect import Answer, Effect, StartTask, StopTask
+from dyntaskmas_nb.core.delta import Batch, Delta, ReviseTask, changed, touched
+from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, WakeAt
 from dyntaskmas_nb.core.event import Event, Input, RunStatus
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.settings import Settings
-from dyntaskmas_nb.core.task import TaskId, TaskState
+from dyntaskmas_nb.core.settings import RETRY_LONGEST, Settings
+from dyntaskmas_nb.core.task import SATISFIED, TaskId
 from dyntaskmas_nb.dtgg.update import apply
 from dyntaskmas_nb.errors import DynTaskError
+
+#: Failures of one task after which its monitor is not asked any more.
+MOST_FAILURES = 10
+#: Changes of a task that give one that failed no other chance.
+INCIDENTAL = frozenset({"complexity", "boost", "critical"})
 
 
 class Machine:
@@ -51,6 +66,8 @@ class Machine:
     Attributes
     ----------
     graph, records, pool, queue : present state.
+    running : attempts under way, those of removed tasks too.
+    tokens, cost, attempts : what the run has spent.
     log : every event so far; its index is the sequence number.
     """
 
@@ -59,31 +76,32 @@ class Machine:
         self.pool = Pool()
         self.queue = ReadyQueue()
         self.log: list[Event] = []
+        self.effects: list[Effect] = []
         self.settings = Settings()
         self.run, self.request = run, ""
-        self.planning = self.paused = False
-        self.credits = 0
+        self.planning = self.paused = self.to_completion = False
+        self.credits = self.running = self.tokens = self.attempts = 0
+        self.cost = 0.0
         self.ended: events.RunEnded | None = None
+        self.ledger = Ledger(self.graph, self.queue, self.log, self.effects)
+        self.records = self.ledger.records
+        self.dispatcher = Dispatcher(self)
         self._custom = policy
-        self._ranking = Ranking(self.graph, policy or policy_of("upward_rank"), self.settings)
-        self._effects: list[Effect] = []
-        self._ledger = Ledger(self.graph, self.queue, self.log, self._effects)
-        self.records = self._ledger.records
+        self.ranking = Ranking(self.graph, policy or policy_of("upward_rank"), self.settings)
         self._changed_at: dict[TaskId, int] = {}
-        self._locks = Locks()
-        self._running = 0
-        self._hiring = True
         self._ending: tuple[RunStatus, str] | None = None
         self._handlers: dict[type, Callable[[Any], None]] = {
             events.RunStarted: self._on_start,
             events.RunReopened: self._on_reopen,
+            events.ResultsShared: self._on_shared,
             events.DeltaSubmitted: self._on_delta,
             events.CommandSubmitted: self._on_command,
             events.PlanFailed: self._on_plan_failed,
             events.TaskDone: self._on_outcome,
             events.TaskFailed: self._on_outcome,
             events.TaskStopped: self._on_outcome,
-            events.Woke: lambda woke: self._ledger.wake(woke.task, woke.t),
+            events.MonitorDecided: self._on_monitor,
+            events.Woke: self._on_woke,
             events.TurnEnded: self._on_turn,
         }
 
@@ -91,8 +109,8 @@ class Machine:
         """Take in one event and return what is to be done about it. Never raises for a bad edit."""
         self.log.append(event)
         self._handlers[type(event)](event)
-        effects = self._effects.copy()
-        self._effects.clear()
+        effects = self.effects.copy()
+        self.effects.clear()
         return effects
 
     @property
@@ -107,239 +125,320 @@ class Machine:
     @property
     def winding_up(self) -> bool:
         """True when the run is being stopped or nothing is left to do: the next turn may end it."""
-        return self._ending is not None or not (self._ledger.open or self.planning)
+        return self._ending is not None or not (self.ledger.open or self.planning or self.running)
 
     def priority(self, id: TaskId) -> float:
         """The task's priority as of the last turn (boost included); 0 before its first ranking."""
-        return self._ranking[id]
+        return self.ranking[id]
+
+    def running_tasks(self) -> list[tuple[TaskId, Record]]:
+        """Tasks that run, with their records."""
+        return [(id, record) for id, record in self.records.items() if record.state is RUNNING]
+
+    def waits_for_somebody(self) -> str:
+        """What a user has to do before anything moves again; empty while something moves by itself."""
+        if self.running or self.planning or self.winding_up or self.ledger.timers or self.ledger.newly_ready:
+            return ""
+        held = [id for id, record in self.records.items() if record.hold in ("approval", "ask")]
+        if self.paused and not self.credits:
+            return "The run is paused and nothing runs; call resume() or step() first."
+        if held and not len(self.queue):
+            return f"Task {held[0]!r} {self.records[held[0]].reason}; call approve({held[0]!r}) or reject(…)."
+        return ""
+
+    # -- the run ---------------------------------------------------------------------------------------
 
     def _on_start(self, event: events.RunStarted) -> None:
         self.request, self.settings = event.request, event.settings
         self.planning = event.planning
-        self._hiring = not event.agents
+        self.dispatcher.hiring = not event.agents
+        self.dispatcher.routing = Routing(self.settings.routing_table)
+        self.dispatcher.routing.frozen = self.settings.routing == "frozen"
         if self.settings.modelled_transfers:
-            self._ledger.transfer_seconds = self.settings.seconds_per_information
+            self.ledger.transfer_seconds = self.settings.seconds_per_information
         for spec in event.agents:
             self.pool.add(spec)
-        policy = self._custom or policy_of(event.settings.policy, event.settings.seed)
-        self._ranking = Ranking(self.graph, policy, self.settings)
+        self.ranking = Ranking(self.graph, self._custom or self.policy(event.settings), self.settings)
+        self.watch_budget(event.t)
+
+    def policy(self, settings: Settings) -> Policy:
+        """The priority rule that `settings` name: the user's own where they say so."""
+        if self._custom and settings.policy == self._custom.name:
+            return self._custom
+        return policy_of(settings.policy, settings.seed)
 
     def _on_reopen(self, event: events.RunReopened) -> None:
+        t = event.t
+        for id, record in self.ledger.leaving.items():
+            self._free(id, record, t)
+        self.ledger.leaving.clear()
+        for id, record in self.running_tasks():
+            self._free(id, record, t)
+            why, record.stopping = record.stopping, ""
+            if why == "cancel":
+                self.ledger.close(id, record, CANCELLED, t, "cancelled while it ran")
+            elif why == "again":
+                self._again(id, record, t, "the run was interrupted")
+            else:
+                self.ledger.make_ready(id, record, t, "the run was interrupted")
         for id, record in self.records.items():
-            if record.state is TaskState.RUNNING:
-                self._free(id, record, event.t)
-                if record.stopping:
-                    self._ledger.close(id, record, TaskState.CANCELLED, event.t, "cancelled while it ran")
-                else:
-                    self._ledger.make_ready(id, record, event.t, "the run was interrupted")
-        self._ledger.rearm(event.t)
+            if record.hold == "monitor":
+                self.effects.append(
+                    AskMonitor(self.settings.monitor, self.graph.tasks[id], record.attempt, record.reason)
+                )
+        self.ledger.rearm(t)
+        self.watch_budget(t)
+
+    def _on_shared(self, event: events.ResultsShared) -> None:
+        for id in self.graph.topological():
+            record = self.records[id]
+            if id not in event.results or record.state.ended or record.state is RUNNING:
+                continue
+            source = self.graph.tasks[id], self.ledger.inputs(id)
+            if self.ledger.holds(id, source):
+                record.source = source
+                self.ledger.finish(id, record, event.results[id], event.t, f"shared by {event.source}")
+
+    def _on_plan_failed(self, event: events.PlanFailed) -> None:
+        if self.planning:
+            self.wind_down("failed", event.reason, event.t)
+
+    def _on_woke(self, event: events.Woke) -> None:
+        if event.task:
+            self.ledger.wake(event.task, event.t)
+
+    def wind_down(self, status: RunStatus, reason: str, t: float) -> None:
+        """Stop everything; the run ends with `status` once nothing runs."""
+        if self._ending or self.ended:
+            return
+        self._ending = (status, reason)
+        self.planning = False
+        for id, record in self.records.items():
+            if record.state is RUNNING:
+                self.ledger.stop(id, record, "cancel")
+            elif not record.state.ended:
+                self.ledger.set(id, record, CANCELLED, t, reason)
+
+    def go_on(self) -> None:
+        """Something is to be done in a run that has ended."""
+        self.ended = self._ending = None
+
+    # -- edits and commands --------------------------------------------------------------------------
 
     def _on_delta(self, event: events.DeltaSubmitted) -> None:
         t, id, delta, version = event.t, event.id, event.delta, len(self.log)
-        if reason := self._refusal(event):
-            self._answer(id, events.DeltaRejected(t, id, reason))
-            return
+        reason = outdated(delta, event.base, self._changed_at)
+        if self._ending and not self.ended:
+            reason = "The run is being stopped."
         try:
+            if reason:
+                raise DynTaskError(reason)
             inverse = apply(self.graph, delta, version=version)
         except DynTaskError as error:
             self._answer(id, events.DeltaRejected(t, id, str(error)))
             return
-        self._answer(id, events.DeltaApplied(t, id, version, inverse))
+        applied = events.DeltaApplied(t, id, version, inverse)
+        self._answer(id, applied)
+        if self.ended:
+            self.go_on()
         ids = touched(delta) | touched(inverse)
-        self._ranking.touch(ids)
-        self._ledger.adopt(ids, t)
-        self._changed_at.update(dict.fromkeys(changed(delta), version))
+        self.ranking.touch(ids)
+        reruns = self.ledger.adopt(ids, t) + self._reconsider(delta, t)
+        applied.reruns = tuple(dict.fromkeys(reruns))
+        self._changed_at.update(dict.fromkeys(changed(delta) | changed(inverse), version))
         self.planning = self.planning and event.by != "planner"
+
+    def _reconsider(self, delta: Delta, t: float) -> list[TaskId]:
+        """A failed task gets another chance when revised; one that is not critical any more is skipped."""
+        if isinstance(delta, Batch):
+            return [id for part in delta.deltas for id in self._reconsider(part, t)]
+        if not isinstance(delta, ReviseTask) or (record := self.records.get(delta.id)) is None:
+            return []
+        reruns = []
+        if record.state in (FAILED, SKIPPED) and not INCIDENTAL.issuperset(delta.changes):
+            self.ledger.reopen(delta.id, record, t, "it was revised")
+            reruns = [delta.id]
+        elif record.state is FAILED and not self.graph.tasks[delta.id].critical:
+            self.ledger.set(delta.id, record, SKIPPED, t, record.reason)
+        else:
+            return []
+        return reruns + self.ledger.settle(self.graph._succ[delta.id], t)
 
     def _on_command(self, event: events.CommandSubmitted) -> None:
         t, id = event.t, event.id
-        reason = self._command(event)
+        reason = carry_out(self, event.command, t)
         self._answer(id, events.CommandRejected(t, id, reason) if reason else events.CommandApplied(t, id))
-
-    def _on_plan_failed(self, event: events.PlanFailed) -> None:
-        if self.planning:
-            self._wind_down("failed", event.reason, event.t)
-
-    def _on_outcome(self, event: events.TaskDone | events.TaskFailed | events.TaskStopped) -> None:
-        id, t, record = event.task, event.t, self.records.get(event.task)
-        if not record or record.state is not TaskState.RUNNING or record.attempt != event.attempt:
-            return  # it came too late
-        self._free(id, record, t, completed=isinstance(event, events.TaskDone))
-        if isinstance(event, events.TaskFailed):
-            record.failures += 1
-        if isinstance(event, events.TaskDone):
-            record.result = event.result
-            self._ledger.close(id, record, TaskState.DONE, t)
-        elif record.stopping or isinstance(event, events.TaskStopped):
-            self._ledger.close(id, record, TaskState.CANCELLED, t, "cancelled while it ran")
-        elif event.retryable and record.failures < self.graph.tasks[id].attempts:
-            self._ledger.make_ready(id, record, t, event.error)
-        else:
-            self._give_up(id, t, event.error)
-
-    def _on_turn(self, event: events.TurnEnded) -> None:
-        t = event.t
-        if self.ended:
-            return
-        try:
-            ranked = self._ranking.refresh()
-        except DynTaskError as error:
-            self._wind_down("failed", str(error), t)
-            ranked = []
-        fresh = self._ledger.newly_ready
-        fresh.extend(ranked)
-        for id in fresh:  # grows: a task given up may let another start
-            if id in self.records and self.records[id].state is TaskState.READY:
-                if reason := self._hopeless(id):
-                    self._give_up(id, t, reason)
-                else:
-                    self._enqueue(id)
-        fresh.clear()
-        self._dispatch(t)
-        if self._ending:
-            if not self._running:
-                self._end(t, *self._ending)
-        elif not self._ledger.open and not self.planning:
-            bad = [id for id, record in self.records.items() if record.state in DEAD]
-            self._end(t, "failed" if bad else "done", self._blame(bad))
-
-    # -- edits and commands --------------------------------------------------------------------------
-
-    def _refusal(self, event: events.DeltaSubmitted) -> str:
-        if self.ended:
-            return "The run has ended; start a new one with the changed graph (run.graph.to_plan())."
-        if self._ending:
-            return "The run is being stopped."
-        return closed(event.delta, self.records) or outdated(event.delta, event.base, self._changed_at)
-
-    def _command(self, event: events.CommandSubmitted) -> str:
-        """Carry a command out; return why not, or nothing."""
-        t = event.t
-        if self.ended:
-            return f"The run has ended ({self.ended.status})."
-        match event.command:
-            case Pause():
-                self.paused, self.credits = True, 0
-            case Resume():
-                self.paused, self.credits = False, 0
-            case StepOnce():
-                self.paused = True
-                self.credits += 1
-            case SetPolicy(policy=name):
-                return self._set_policy(name)
-            case CancelTask(id=id):
-                return self._cancel_task(id, t)
-            case CancelRun(reason=reason):
-                self._wind_down("cancelled", reason, t)
-        return ""
-
-    def _set_policy(self, name: str) -> str:
-        try:
-            policy = policy_of(name, self.settings.seed)
-        except DynTaskError as error:
-            return str(error)
-        self.settings = replace(self.settings, policy=name)
-        self._ranking = Ranking(self.graph, policy, self.settings)
-        self._ranking.touch(self.graph)
-        return ""
-
-    def _cancel_task(self, id: TaskId, t: float) -> str:
-        record = self.records.get(id)
-        if record is None:
-            return f"There is no task {id[:80]!r}."
-        if record.state.ended:
-            return f"Task {id!r} is {record.state} already."
-        if record.state is TaskState.RUNNING:
-            self._stop(id, record)
-        else:
-            self._ledger.close(id, record, TaskState.CANCELLED, t, "cancelled before it started")
-        return ""
-
-    def _wind_down(self, status: RunStatus, reason: str, t: float) -> None:
-        """Stop everything; the run ends with `status` once nothing runs."""
-        self._ending = (status, reason)
-        self.planning = False
-        for id, record in self.records.items():
-            if record.state is TaskState.RUNNING:
-                self._stop(id, record)
-            elif not record.state.ended:
-                self._ledger.set(id, record, TaskState.CANCELLED, t, reason)
-
-    def _stop(self, id: TaskId, record: Record) -> None:
-        if not record.stopping:
-            record.stopping = True
-            self._effects.append(StopTask(id, record.attempt))
-
-    # -- dispatch --------------------------------------------------------------------------------------
-
-    def _free(self, id: TaskId, record: Record, t: float, *, completed: bool = False) -> None:
-        self.pool.release(record.agent, id, t, completed=completed)
-        self._running -= 1
-        self._locks.release(self.graph.tasks[id])
-
-    def _enqueue(self, id: TaskId) -> None:
-        self.queue.push(id, self.graph.tasks[id].role, self._ranking[id], self.records[id].order)
-
-    def _dispatch(self, t: float) -> None:
-        """Give ready tasks to free agents, best priority first over all roles."""
-        if self._ending:
-            return
-        held: list[TaskId] = []
-        while len(self.queue) and (not self.paused or self.credits):
-            served = [front for front in self.queue.fronts() if self._agent_for(front[1])]
-            if not served:
-                break
-            first, role = min(served)
-            id = self.queue.pop(role)
-            if self._locks.available(self.graph.tasks[id]):
-                self._start(id, role, -first[0], t)
-            else:
-                held.append(id)
-        for id in held:
-            self._enqueue(id)
-
-    def _agent_for(self, role: str) -> bool:
-        return self.pool.pick(role) is not None or (
-            self._hiring and self.pool.count(role) < self.settings.agents_per_role
-        )
-
-    def _hire(self, role: str, t: float) -> Agent:
-        spec = self.pool.newcomer(role)
-        self.log.append(events.AgentHired(t, spec))
-        return self.pool.add(spec)
-
-    def _start(self, id: TaskId, role: str, priority: float, t: float) -> None:
-        agent = self.pool.pick(role) or self._hire(role, t)
-        task, record = self.graph.tasks[id], self.records[id]
-        self._locks.take(task)
-        self.credits -= self.paused
-        record.state, record.agent, record.reason = TaskState.RUNNING, agent.spec.id, ""
-        record.attempt += 1
-        self._running += 1
-        self.pool.take(agent, id, t)
-        self.log.append(events.TaskDispatched(t, id, record.attempt, agent.spec.id, priority))
-        self._effects.append(StartTask(task, record.attempt, agent.spec.id, priority))
-
-    def _hopeless(self, id: TaskId) -> str:
-        """Why nothing would ever happen to a ready task: no agent has its role, none can be hired."""
-        role = self.graph.tasks[id].role
-        if self._hiring or self.pool.count(role):
-            return ""
-        has = ", ".join(sorted({role for agent in self.pool for role in agent.spec.roles}))
-        return f"no agent can take the role {role!r}; there are: {has}"
-
-    def _give_up(self, id: TaskId, t: float, reason: str) -> None:
-        state = TaskState.FAILED if self.graph.tasks[id].critical else TaskState.SKIPPED
-        self._ledger.close(id, self.records[id], state, t, reason)
 
     def _answer(self, id: int, outcome: Any) -> None:
         self.log.append(outcome)
-        self._effects.append(Answer(id, outcome))
+        self.effects.append(Answer(id, outcome))
 
-    def _blame(self, bad: list[TaskId]) -> str:
-        causes = [id for id in bad if self.records[id].state is not TaskState.BLOCKED] or bad
-        return "; ".join(f"{id}: {self.records[id].reason}" for id in causes[:5])
+    # -- outcomes ------------------------------------------------------------------------------------
+
+    def _on_outcome(self, event: events.TaskDone | events.TaskFailed | events.TaskStopped) -> None:
+        id, t = event.task, event.t
+        left, record = self.ledger.leaving.get(id), self.records.get(id)
+        if left and left.attempt == event.attempt:  # the task was removed while it ran
+            del self.ledger.leaving[id]
+            self._free(id, left, t)
+            self.ledger.newly_ready += [id] if record else []
+        if not record or record.state is not RUNNING or record.attempt != event.attempt:
+            return  # it came too late
+        why, record.stopping = record.stopping, ""
+        done = isinstance(event, events.TaskDone)
+        self._free(
+            id, record, t, True if done else None if why or isinstance(event, events.TaskStopped) else False
+        )
+        if isinstance(event, events.TaskDone):
+            self.tokens += event.tokens
+            self.cost += event.cost
+            if why != "again":
+                self.ledger.finish(id, record, event.result, t)
+            else:  # it was faster than the request to stop; perhaps the edit is undone meanwhile
+                self.ledger.keep(record, event.result)
+                self._again(id, record, t)
+        elif why == "again":
+            self._again(id, record, t, _stopped(event, "stopped to run again"))
+        elif why or isinstance(event, events.TaskStopped):
+            self.ledger.close(id, record, CANCELLED, t, _stopped(event, "cancelled while it ran"))
+        else:
+            self._on_failure(id, record, event, t)
+        if self.to_completion and not isinstance(event, events.TaskStopped):
+            self.paused, self.to_completion = True, False
+        if record.state.ended:
+            self.dispatcher.hit(id, "after", t)
+
+    def _on_failure(self, id: TaskId, record: Record, event: events.TaskFailed, t: float) -> None:
+        task, monitor = self.graph.tasks[id], self.settings.monitor
+        record.failures += 1
+        if record.agent not in record.avoid:
+            record.avoid += (record.agent,)
+        if monitor and task.role != monitor and record.failures < MOST_FAILURES:
+            self.ledger.make_ready(id, record, t, event.error)
+            record.hold = "monitor"
+            self.effects.append(AskMonitor(monitor, task, record.attempt, event.error))
+        else:
+            self._rule(id, record, t, event.error, retryable=event.retryable)
+
+    def _rule(self, id: TaskId, record: Record, t: float, error: str, *, retryable: bool = True) -> None:
+        """Retry after a while on a different agent; then skip what is not critical, else fail."""
+        if not retryable or record.failures >= self.graph.tasks[id].attempts:
+            self.give_up(id, t, error)
+            return
+        if record.state is not READY:
+            self.ledger.make_ready(id, record, t, error)
+        delay = min(self.settings.retry_delay * 2.0 ** (record.failures - 1), RETRY_LONGEST)
+        draw = crc32(f"{self.settings.seed}:{id}:{record.attempt}".encode()) / 2**32
+        if delay := delay * (1 + self.settings.retry_jitter * draw):
+            record.hold, record.due = "retry", t + delay
+            self.ledger.timer(t + delay, id)
+
+    def _on_monitor(self, event: events.MonitorDecided) -> None:
+        id, t, record = event.task, event.t, self.records.get(event.task)
+        if not record or record.hold != "monitor" or record.attempt != event.attempt:
+            return
+        error, record.hold = record.reason, ""
+        match event.decision:
+            case "retry" | "reassign":
+                record.avoid = () if event.decision == "retry" else record.avoid
+                self.ledger.newly_ready.append(id)
+            case "skip":
+                self.ledger.close(id, record, SKIPPED, t, f"the monitor skipped it: {event.reason or error}")
+            case "ask":
+                self.hold(id, record, "ask", f"waits for a decision: {event.reason or error}", t)
+            case "rule":
+                self.ledger.newly_ready.append(id)
+                self._rule(id, record, t, error)
+
+    def hold(self, id: TaskId, record: Record, hold: str, reason: str, t: float) -> None:
+        """A ready task has to wait for something beside an agent."""
+        self.queue.discard(id)
+        record.hold, record.reason = hold, reason
+        self.log.append(events.StateChanged(t, id, READY, reason))
+
+    def give_up(self, id: TaskId, t: float, reason: str) -> None:
+        """A task has failed for good: it is skipped, or what waits for it is blocked."""
+        state = FAILED if self.graph.tasks[id].critical else SKIPPED
+        self.ledger.close(id, self.records[id], state, t, reason)
+
+    def _again(self, id: TaskId, record: Record, t: float, reason: str = "") -> None:
+        self.ledger.set(id, record, PENDING, t, reason)
+        self.ledger.settle([id], t)
+
+    def _free(self, id: TaskId, record: Record, t: float, success: bool | None = None) -> None:
+        self.dispatcher.free(id, record, t, success)
+        self.running -= 1
+
+    # -- turns ---------------------------------------------------------------------------------------
+
+    def _on_turn(self, event: events.TurnEnded) -> None:
+        t, fresh = event.t, self.ledger.newly_ready
+        if self.ended:
+            return
+        try:
+            fresh += self.ranking.refresh()
+        except DynTaskError as error:
+            self.wind_down("failed", str(error), t)
+        for id in fresh:  # grows: a task given up may let another start
+            self.dispatcher.admit(id, t)
+        fresh.clear()
+        if not self._ending and not self.over_budget(t):
+            self.dispatcher.dispatch(t)
+        if self._ending:
+            if not self.running:
+                self._end(t, *self._ending)
+        elif self.winding_up:
+            self._conclude(t)
+        elif not (self.running or self.planning or self.paused or self.ledger.timers):
+            self._watch(t)
+
+    def over_budget(self, t: float, *, another: bool = False) -> bool:
+        """Stop the run when it has spent what it may, or would by `another` attempt; say whether it did."""
+        budget = self.settings.budget
+        for name, spent, most in (
+            ("tokens", self.tokens, budget.tokens),
+            ("cost", self.cost, budget.cost),
+            ("seconds", t, budget.seconds),
+            ("attempts", self.attempts + another, budget.attempts),
+        ):
+            if most is not None and (spent > most or (name == "seconds" and spent == most)):
+                used = f"{self.attempts:,} made" if name == "attempts" else f"{spent:,.6g} used"
+                self.wind_down("failed", f"The budget of {most:,.12g} {name} is spent ({used}).", t)
+                return True
+        return False
+
+    def watch_budget(self, t: float) -> None:
+        """Have the run woken when its time is up."""
+        if (seconds := self.settings.budget.seconds) is not None and seconds > t:
+            self.effects.append(WakeAt(seconds, ""))
+
+    def _watch(self, t: float) -> None:
+        """Nothing moves by itself: unless somebody is asked, say what waits for what, and end."""
+        holds = [record.hold for record in self.records.values() if record.hold]
+        if holds:  # a monitor or a user will answer
+            return
+        waiting = [f"{id} ({record.state})" for id, record in self.records.items() if not record.state.ended]
+        self.wind_down("failed", f"Nothing can move any more. Waiting: {'; '.join(waiting[:5])}", t)
+        self._end(t, *(self._ending or ("failed", "")))
+
+    def _conclude(self, t: float) -> None:
+        """The run is done when all that it was to give is there: every task that nothing waits for."""
+        records = self.records
+        if all(records[id].state in SATISFIED for id in self.graph.sinks()):
+            self._end(t, "done")
+            return
+        failed = [id for id, record in records.items() if record.state is FAILED]
+        causes = failed or [id for id, record in records.items() if record.state is CANCELLED]
+        reason = "; ".join(f"{id}: {records[id].reason}" for id in causes[:5])
+        self._end(t, "failed" if failed else "cancelled", reason)
 
     def _end(self, t: float, status: RunStatus, reason: str = "") -> None:
+        self._ending, self.paused, self.credits = None, False, 0
         self.ended = events.RunEnded(t, status, reason)
         self.log.append(self.ended)
+
+
+def _stopped(event: Input, reason: str) -> str:
+    """`reason`, or that the agent would not stop."""
+    abandoned = isinstance(event, events.TaskStopped) and event.abandoned
+    return f"{reason}; its agent did not stop and was abandoned" if abandoned else reason

@@ -6,7 +6,7 @@ smallest share of taken slots, then the fewest tasks assigned so far, then the o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
@@ -26,6 +26,11 @@ class Agent:
     assigned: int = 0
     completed: int = 0
     busy: float = 0.0
+
+    @property
+    def free(self) -> bool:
+        """Whether it has a slot left."""
+        return len(self.running) < self.spec.slots
 
     @property
     def load(self) -> float:
@@ -56,13 +61,29 @@ class Pool:
         self._offer(agent)
         return agent
 
+    def copy(self, agent: Agent) -> None:
+        """Let a copy of another pool's agent join."""
+        mine = self.add(agent.spec)
+        mine.running, mine.assigned = dict(agent.running), agent.assigned
+        mine.completed, mine.busy = agent.completed, agent.busy
+        self._offer(mine)
+
     def count(self, role: str) -> int:
         """How many agents can take `role`."""
         return self._by_role.get(role, 0) + (self._by_role.get(ANY_ROLE, 0) if role != ANY_ROLE else 0)
 
-    def pick(self, role: str) -> Agent | None:
-        """The agent that should take a task of `role` now, or None when none has a free slot."""
+    def pick(self, role: str, avoid: Collection[str] = ()) -> Agent | None:
+        """The agent that should take a task of `role` now, none to `avoid`; None when none is free."""
+        if avoid:
+            return next((agent for agent in self.able(role, avoid) if agent.free), None)
         return self._first(role) or (self._first(ANY_ROLE) if role != ANY_ROLE else None)
+
+    def able(self, role: str, avoid: Collection[str] = ()) -> list[Agent]:
+        """Agents that can take `role`, without those to `avoid`, the one to be preferred first."""
+        able = [
+            a for a in self if a.spec.id not in avoid and (role in a.spec.roles or ANY_ROLE in a.spec.roles)
+        ]
+        return sorted(able, key=lambda agent: (role not in agent.spec.roles, self._entry(agent)))
 
     def newcomer(self, role: str) -> AgentSpec:
         """Who would be hired next for `role`: called after it, numbered from the second on."""
@@ -83,7 +104,7 @@ class Pool:
         self._offer(agent)
 
     def _offer(self, agent: Agent) -> None:
-        if len(agent.running) < agent.spec.slots:
+        if agent.free:
             entry = self._entry(agent)
             for role in agent.spec.roles:
                 heappush(self._free.setdefault(role, []), entry)
@@ -92,7 +113,7 @@ class Pool:
         heap = self._free.get(role)
         while heap:
             agent = self.agents[heap[0][3]]
-            if heap[0] == self._entry(agent) and len(agent.running) < agent.spec.slots:
+            if heap[0] == self._entry(agent) and agent.free:
                 return agent
             heappop(heap)
         return None

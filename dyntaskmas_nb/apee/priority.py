@@ -112,7 +112,7 @@ class Ranking:
 
     def __init__(self, graph: TaskGraph, policy: Policy, settings: Settings) -> None:
         self._graph = graph
-        self._policy = policy
+        self.policy = policy
         self._weights = coefficients(settings)
         self._rank: dict[TaskId, float] = {}
         self._dirty: set[TaskId] = set()
@@ -124,6 +124,11 @@ class Ranking:
     def touch(self, ids: Iterable[TaskId]) -> None:
         """Mark tasks whose own rank may have changed."""
         self._dirty.update(ids)
+
+    def take_over(self, other: Ranking) -> None:
+        """Start from what `other` has worked out for an equal graph."""
+        self._rank.update(other._rank)
+        self._dirty.update(other._dirty)
 
     def refresh(self) -> list[TaskId]:
         """Recompute what is stale; return the tasks looked at whose rank changed."""
@@ -155,15 +160,15 @@ class Ranking:
         tasks, rank = self._graph._tasks, self._rank
         successors = [(tasks[after], i, rank[after]) for after, i in self._graph._succ[id].items()]
         try:
-            value = self._policy.rule(tasks[id], successors, self._weights)
+            value = self.policy.rule(tasks[id], successors, self._weights)
         except Exception as error:
             raise InvalidInput(
-                f"The priority policy {self._policy.name!r} raised {type(error).__name__}: {error} "
+                f"The priority policy {self.policy.name!r} raised {type(error).__name__}: {error} "
                 f"for task {id!r}."
             ) from error
         if not isinstance(value, int | float) or not abs(value) <= LARGEST:
             raise InvalidInput(
-                f"The priority policy {self._policy.name!r} gave {shown(value)} for task {id!r}; "
+                f"The priority policy {self.policy.name!r} gave {shown(value)} for task {id!r}; "
                 "it must return a finite number."
             )
         old, rank[id] = rank.get(id), float(value)

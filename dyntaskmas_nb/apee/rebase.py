@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dyntaskmas_nb.apee.ledger import EDITABLE, Record
-from dyntaskmas_nb.core.delta import Delta, changed, touched
+from dyntaskmas_nb.core.delta import Delta, touched
 from dyntaskmas_nb.core.task import TaskId
-
-
-def closed(delta: Delta, records: Mapping[TaskId, Record]) -> str:
-    """Why `delta` comes too late: it changes a task that runs or has ended. Empty when it does not."""
-    for id in sorted(changed(delta)):
-        record = records.get(id)
-        if record and record.state not in EDITABLE:
-            return (
-                f"Task {id!r} is {record.state}; only tasks that have not started can be edited. "
-                "Add a task after it instead."
-            )
-    return ""
 
 
 def outdated(delta: Delta, base: int | None, changed_at: Mapping[TaskId, int]) -> str:

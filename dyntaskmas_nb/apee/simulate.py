@@ -15,7 +15,7 @@ from dyntaskmas_nb.apee.history import entries_of
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.priority import Rule, policy_of
 from dyntaskmas_nb.core import event as events
-from dyntaskmas_nb.core.effect import Answer, Effect, StartTask, StopTask, WakeAt
+from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, GiveContext, StartTask, StopTask, WakeAt
 from dyntaskmas_nb.core.event import Input, arrival_key
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.measures import measure
@@ -71,9 +71,10 @@ class Simulator:
             while self._heap and self._heap[0][0][0] == t:
                 effects += self.machine.step(heappop(self._heap)[2])
             effects += self.machine.step(events.TurnEnded(t))
-            self._perform(effects, t)
+            self.perform(effects, t)
 
-    def _perform(self, effects: Sequence[Effect], t: float) -> None:
+    def perform(self, effects: Sequence[Effect], t: float) -> None:
+        """Put on the calendar what comes of `effects`."""
         for effect in effects:
             match effect:
                 case StartTask(task=task, attempt=attempt):
@@ -83,7 +84,9 @@ class Simulator:
                     self.submit([events.TaskStopped(t, id, attempt)])
                 case WakeAt(t=due, task=id):
                     self.submit([events.Woke(due, id)])
-                case Answer():
+                case AskMonitor(task=task, attempt=attempt):
+                    self.submit([events.MonitorDecided(t, task.id, attempt, "rule")])
+                case Answer() | GiveContext():
                     pass
                 case _:
                     assert_never(effect)

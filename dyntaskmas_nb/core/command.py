@@ -5,15 +5,18 @@ Settings have a history of their own, so that a change of settings never spoils 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from dyntaskmas_nb.core.task import TaskId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """Start nothing new; what runs may finish."""
+    """Start nothing new; what runs may finish, or (`hard`) is stopped and queued again."""
+
+    hard: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +26,27 @@ class Resume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOnce:
-    """While paused, allow one more dispatch."""
+    """Allow one more dispatch while paused, or go on until the next task ends; then pause."""
+
+    until: Literal["dispatch", "completion"] = "dispatch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """Pause the run before a task starts or after it ends; `on` False takes the breakpoint away.
+
+    With `once` it goes away when it is hit.
+    """
+
+    id: TaskId
+    when: Literal["before", "after"] = "before"
+    on: bool = True
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelTask:
-    """Stop one task; what waits for it is blocked."""
+    """Stop one task; what waits for it is blocked, or goes on without it where its join rule allows."""
 
     id: TaskId
 
@@ -41,10 +59,52 @@ class CancelRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetPolicy:
-    """Choose another priority rule by name; re-ranks what is not yet running."""
+class RetryTask:
+    """Run a task again now: one that runs, has ended, or waits for its retry."""
 
-    policy: str
+    id: TaskId
 
 
-Command: TypeAlias = Pause | Resume | StepOnce | CancelTask | CancelRun | SetPolicy
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approve:
+    """Let a task that needs approval, or whose monitor asks, go on."""
+
+    id: TaskId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """Refuse a task that needs approval, or whose monitor asks: it has failed."""
+
+    id: TaskId
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inject:
+    """Give a running agent that accepts it a piece of context."""
+
+    id: TaskId
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configure:
+    """Change settings of the run (fields of `Settings` by name); what is not yet running is ranked again."""
+
+    changes: Mapping[str, Any]
+
+
+Command: TypeAlias = (
+    Pause
+    | Resume
+    | StepOnce
+    | Break
+    | CancelTask
+    | CancelRun
+    | RetryTask
+    | Approve
+    | Reject
+    | Inject
+    | Configure
+)

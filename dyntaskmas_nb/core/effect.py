@@ -28,6 +28,25 @@ class StopTask:
 
 
 @dataclass(slots=True)
+class GiveContext:
+    """Hand `text` to the agent that works on this attempt."""
+
+    task: TaskId
+    attempt: int
+    text: str
+
+
+@dataclass(slots=True)
+class AskMonitor:
+    """Let the Monitor `role` say what is to become of a failed attempt; answer with `MonitorDecided`."""
+
+    role: str
+    task: Task
+    attempt: int
+    error: str
+
+
+@dataclass(slots=True)
 class WakeAt:
     """Send `Woke(task)` at time `t`."""
 
@@ -43,4 +62,4 @@ class Answer:
     outcome: DeltaApplied | DeltaRejected | CommandApplied | CommandRejected
 
 
-Effect: TypeAlias = StartTask | StopTask | WakeAt | Answer
+Effect: TypeAlias = StartTask | StopTask | GiveContext | AskMonitor | WakeAt | Answer

@@ -75,12 +75,13 @@ class PlanFailed(Moment):
 
 @dataclass(slots=True)
 class TaskDone(Moment):
-    """An attempt succeeded; `result` is a JSON value, `tokens` what the model read and wrote."""
+    """An attempt succeeded; `result` is JSON, `tokens` what the model read and wrote, `cost` their price."""
 
     task: TaskId
     attempt: int
     result: Any
     tokens: int = 0
+    cost: float = 0.0
 
 
 @dataclass(slots=True)
@@ -95,15 +96,34 @@ class TaskFailed(Moment):
 
 @dataclass(slots=True)
 class TaskStopped(Moment):
-    """A cancelled attempt has really stopped."""
+    """A cancelled attempt has really stopped; `abandoned` when it would not, and nobody waits any longer."""
 
     task: TaskId
     attempt: int
+    abandoned: bool = False
+
+
+@dataclass(slots=True)
+class MonitorDecided(Moment):
+    """The Monitor role said what is to become of a failed attempt; "rule" leaves it to the fixed rule."""
+
+    task: TaskId
+    attempt: int
+    decision: Literal["retry", "reassign", "skip", "ask", "rule"]
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class ResultsShared(Moment):
+    """A fork takes over finished results of run `source`."""
+
+    source: str
+    results: dict[TaskId, Any]
 
 
 @dataclass(slots=True)
 class Woke(Moment):
-    """A timer asked for by `WakeAt` expired: the context for `task` has arrived."""
+    """A timer of `WakeAt` rang: context for `task` arrived, its retry is due; "" is the run's own."""
 
     task: TaskId
 
@@ -115,11 +135,15 @@ class TurnEnded(Moment):
 
 @dataclass(slots=True)
 class DeltaApplied(Moment):
-    """The graph was changed; `inverse` undoes it, `version` is this event's place in the log."""
+    """The graph was changed; `inverse` undoes it, `version` is this event's place in the log.
+
+    `reruns` are the tasks that ran or were done and will run again, unless they can keep their result.
+    """
 
     id: int
     version: int
     inverse: Delta
+    reruns: tuple[TaskId, ...] = ()
 
 
 @dataclass(slots=True)
@@ -172,8 +196,16 @@ class StateChanged(Moment):
 
 
 @dataclass(slots=True)
+class BreakpointHit(Moment):
+    """The run paused itself before or after `task`."""
+
+    task: TaskId
+    when: Literal["before", "after"]
+
+
+@dataclass(slots=True)
 class RunEnded(Moment):
-    """Nothing is left to do."""
+    """Nothing is left to do. An edit after this goes on with the run, and a later `RunEnded` counts."""
 
     status: RunStatus
     reason: str = ""
@@ -186,11 +218,13 @@ Input: TypeAlias = (
     | TaskDone
     | TaskFailed
     | TaskStopped
+    | MonitorDecided
     | RunReopened
     | Woke
     | PlanFailed
     | DeltaSubmitted
     | CommandSubmitted
+    | ResultsShared
     | TurnEnded
 )
 Fact: TypeAlias = (
@@ -201,6 +235,7 @@ Fact: TypeAlias = (
     | AgentHired
     | TaskDispatched
     | StateChanged
+    | BreakpointHit
     | RunEnded
 )
 Event: TypeAlias = Input | Fact

@@ -144,7 +144,7 @@ def _entry(graph: TaskGraph, task: Task) -> dict[str, Any]:
     }
     if any(after.values()):
         entry["information"] = {before: value for before, value in after.items() if value}
-    for name in ("boost", "critical", "timeout", "attempts", "inputs"):
+    for name in ("boost", "critical", "timeout", "attempts", "approval", "inputs"):
         if (value := getattr(task, name)) != getattr(_PLAIN, name):
             entry[name] = value
     if task.resources:

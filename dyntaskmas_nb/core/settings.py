@@ -9,13 +9,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
-from dyntaskmas_nb.core.task import check_count
+from dyntaskmas_nb.core.task import check_count, shown
 from dyntaskmas_nb.errors import InvalidInput
 
 #: A role that every agent with it can stand in for.
 ANY_ROLE = "*"
+#: What every attempt of a run was made under, and so stays as it is.
+FIXED = frozenset({"seed", "modelled_transfers", "seconds_per_information", "routing_table"})
+#: The longest wait before another attempt, in seconds, jitter aside.
+RETRY_LONGEST = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +32,19 @@ class AgentSpec:
     roles: tuple[str, ...] = (ANY_ROLE,)
     slots: int = 1
     access: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a run may spend before it is stopped; None where there is no limit.
+
+    `tokens` read and written, `cost` by the kit's price table, `seconds` since the start, `attempts` made.
+    """
+
+    tokens: int | None = None
+    cost: float | None = None
+    seconds: float | None = None
+    attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +61,13 @@ class Settings:
         real time of its own.
     agents_per_role : without agents of its own a role gets them when a task is ready and none is free, up
         to this many.
+    retry_delay : seconds before a second attempt, doubled for each further one, at most `RETRY_LONGEST`.
+    retry_jitter : share of that delay, 0 to 1, drawn at random (seeded) and added.
+    monitor : role of the agent that decides on failed attempts, or "" for the fixed rule.
+    routing : "on" prefers agents that did well at a role and learns from each attempt, "frozen" only prefers.
+    routing_table : what an earlier run learned (`run.routing()`), to start from.
+    stop_grace : seconds that a cancelled attempt has to stop before it is abandoned.
+    budget : what the run may spend.
     """
 
     policy: str = "upward_rank"
@@ -51,6 +77,13 @@ class Settings:
     as_printed: bool = False
     modelled_transfers: bool = True
     agents_per_role: int = 4
+    retry_delay: float = 0.0
+    retry_jitter: float = 0.0
+    monitor: str = ""
+    routing: Literal["off", "on", "frozen"] = "off"
+    routing_table: Mapping[str, Any] = field(default_factory=dict)
+    stop_grace: float = 2.0
+    budget: Budget = Budget()
 
 
 def universal_agents(count: int) -> tuple[AgentSpec, ...]:
@@ -60,12 +93,44 @@ def universal_agents(count: int) -> tuple[AgentSpec, ...]:
     return tuple(AgentSpec(id=f"agent {number}") for number in range(1, count + 1))
 
 
+def configured(settings: Settings, changes: dict[str, Any]) -> Settings:
+    """Return `settings` with `changes` applied and checked; raises `InvalidInput` naming the setting."""
+    known = [part.name for part in fields(Settings) if part.name not in FIXED]
+    if odd := [name for name in changes if name not in known]:
+        raise InvalidInput(f"A run has no setting {odd[0]!r} to change; it has {', '.join(known)}.")
+    if isinstance(budget := changes.get("budget"), dict):
+        if odd := [name for name in budget if name not in {part.name for part in fields(Budget)}]:
+            raise InvalidInput(f"A budget has no {odd[0]!r}; it has tokens, cost, seconds, attempts.")
+        changes = {**changes, "budget": Budget(**budget)}
+    new = replace(settings, **changes)
+    check_settings(new)
+    return new
+
+
 def check_settings(settings: Settings) -> None:
     """Raise `InvalidInput` naming the setting that makes no sense."""
     for name in ("seconds_per_unit", "seconds_per_information"):
-        value = getattr(settings, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise InvalidInput(f"{name} must be a number of seconds above 0, not {value!r}.")
+        _amount(getattr(settings, name), name, above=0.0)
+    for name in ("retry_delay", "retry_jitter", "stop_grace"):
+        _amount(getattr(settings, name), name)
+    if settings.retry_jitter > 1:
+        raise InvalidInput(f"retry_jitter is a share from 0 to 1, not {settings.retry_jitter!r}.")
     check_count(settings.agents_per_role, "agents_per_role")
     if type(settings.seed) is not int or abs(settings.seed) >= 2**63:
         raise InvalidInput(f"The seed must be a whole number that fits 64 bits, not {settings.seed!r}.")
+    if settings.routing not in ("off", "on", "frozen"):
+        raise InvalidInput(f"routing is 'off', 'on' or 'frozen', not {shown(settings.routing)}.")
+    if not isinstance(settings.monitor, str) or not isinstance(settings.policy, str):
+        raise InvalidInput("monitor and policy are names; leave monitor empty for the fixed rule.")
+    if not isinstance(settings.budget, Budget):
+        raise InvalidInput(f"The budget must be a Budget(tokens=…), not {shown(settings.budget)}.")
+    for part in fields(Budget):
+        if (value := getattr(settings.budget, part.name)) is not None:
+            _amount(value, f"budget.{part.name}")
+
+
+def _amount(value: object, name: str, above: float | None = None) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or value < 0 or value == above:  # type: ignore[operator]
+        least = "above 0" if above is not None else "of at least 0"
+        raise InvalidInput(f"{name} must be a finite number {least}, not {shown(value)}.")

@@ -95,6 +95,7 @@ class Task:
     timeout : seconds for one attempt, or None.
     attempts : how often it may be tried, ≥ 1.
     join : when it may start.
+    approval : wait for `run.approve(id)` before it starts; its retries need no other.
     inputs : fixed arguments for a Python-function agent (any JSON value), or None.
 
     Examples
@@ -113,9 +114,12 @@ class Task:
     timeout: float | None = None
     attempts: int = 1
     join: Join = ALL
+    approval: bool = False
     inputs: Any = field(default=None, hash=False)
 
 
+#: Fields that say what a task does: a result made from others of these is out of date.
+DEFINING = ("description", "role", "inputs")
 #: Fields a `ReviseTask` may change; id and join have edits of their own.
 REVISABLE = tuple(f.name for f in fields(Task) if f.name not in ("id", "join"))
 
@@ -147,6 +151,7 @@ def check_task(task: Task, entry: str = "") -> None:
     if task.timeout is not None and _number(task.timeout, f"{where}timeout", low=0.0) == 0:
         raise InvalidInput(f"{where}timeout must be more than 0 seconds; leave it out for no deadline.")
     _flag(task.critical, f"{where}critical")
+    _flag(task.approval, f"{where}approval")
     check_count(task.attempts, f"{where}attempts")
     check_join(task.join, entry or f"Task {task.id!r}")
     check_json(task.inputs, f"{where}inputs")

@@ -13,20 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
-from itertools import chain, count
 
 from dyntaskmas_nb.core.delta import ExpandTask
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.task import Task, TaskId
 from dyntaskmas_nb.dtgg.planner import MAX_SENTENCE, plan
+from dyntaskmas_nb.dtgg.repair import free_id
 from dyntaskmas_nb.dtgg.update import apply
 from dyntaskmas_nb.errors import BackendError, InvalidInput, PlanningFailed
 from dyntaskmas_nb.llm.protocol import Backend
 
 MAX_SUBTASKS = 200
 
-Splitter = Callable[[Task, int], Awaitable[TaskGraph | None]]
-"""One application of D to a task at a depth (from 1); None where the task is best left whole."""
+Splitter = Callable[[Task, int, int], Awaitable[TaskGraph | None]]
+"""One application of D to a task at a depth (from 1), in at most so many parts; None to leave it whole."""
 
 
 def is_simple(task: Task) -> bool:
@@ -39,10 +39,11 @@ async def decompose(
     split: Splitter,
     *,
     max_depth: int = 2,
+    max_tasks: int = MAX_SUBTASKS,
     is_atomic: Callable[[Task], bool] = is_simple,
     taken: Collection[TaskId] = (),
 ) -> ExpandTask | None:
-    """Return the Δ that replaces `task` by its subtasks, at most 200, or None when it stays whole.
+    """Return the Δ that replaces `task` by at most `max_tasks` subtasks, or None when it stays whole.
 
     Parameters
     ----------
@@ -67,8 +68,9 @@ async def decompose(
     for depth in range(1, max_depth + 1):
         parents, level = level, []
         for parent in parents:
-            part = None if is_atomic(parent) else await split(parent, depth)
-            if part is None or not 2 <= len(part) <= MAX_SUBTASKS + 1 - len(graph):
+            room = max_tasks + 1 - len(graph)
+            part = None if room < 2 or is_atomic(parent) else await split(parent, depth, room)
+            if part is None or not 2 <= len(part) <= room:
                 continue
             delta = _expansion(parent, part, used)
             apply(graph, delta)
@@ -78,15 +80,24 @@ async def decompose(
     return ExpandTask(id=task.id, tasks=tuple(graph.tasks.values()), dependencies=tuple(graph.dependencies()))
 
 
-def asking(backend: Backend, request: str, *, max_tasks: int = 6, seed: int = 0) -> Splitter:
-    """The splitter that asks the planner; a task that the model cannot split is left whole."""
+def asking(
+    backend: Backend, request: str, *, max_tasks: int = 6, seed: int = 0, notes: list[str] | None = None
+) -> Splitter:
+    """The splitter that asks the planner; a task that the model cannot split is left whole.
 
-    async def split(task: Task, depth: int) -> TaskGraph | None:
-        what = f"{task.description.strip()[:1_000] or task.id} (part {task.id} of: {request})"
+    `notes` gets a sentence for each repair of a model's answer, and for each task left whole.
+    """
+    said = [] if notes is None else notes
+
+    async def split(task: Task, depth: int, room: int) -> TaskGraph | None:
+        what = f"{task.description.strip()[:1_000] or task.id} (part {task.id} of: {request})"[:MAX_SENTENCE]
         try:
-            return (await plan(what[:MAX_SENTENCE], backend, max_tasks=max_tasks, seed=seed + depth)).graph
-        except (PlanningFailed, BackendError):
+            made = await plan(what, backend, max_tasks=min(max_tasks, room), seed=seed + depth)
+        except (PlanningFailed, BackendError) as error:
+            said.append(f"{task.id!r} was left whole. {error}")
             return None
+        said.extend(f"In {task.id!r}: {repair}" for repair in made.repairs)
+        return made.graph
 
     return split
 
@@ -96,7 +107,7 @@ def _expansion(parent: Task, part: TaskGraph, used: set[TaskId]) -> ExpandTask:
     names: dict[TaskId, TaskId] = {}
     for id in part:
         name = f"{parent.id[:90]}.{id[:90]}".strip()
-        names[id] = next(n for n in chain([name], (f"{name}~{k}" for k in count(2))) if n not in used)
+        names[id] = free_id(name, used)
         used.add(names[id])
     tasks = (
         replace(

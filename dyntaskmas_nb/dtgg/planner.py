@@ -9,7 +9,10 @@ trained on exactly one short prompt, so it is asked the same again and drawn wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
 
 from dyntaskmas_nb.agents.llama import MESSAGE_TOKENS, seed_of
 from dyntaskmas_nb.agents.prompts import REQUEST_CHARS, planner_messages
@@ -18,13 +21,17 @@ from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.task import check_text, shown
 from dyntaskmas_nb.dtgg.repair import read_json, repair
 from dyntaskmas_nb.dtgg.schema import plan_schema
+from dyntaskmas_nb.dtgg.streaming import SubtaskReader
 from dyntaskmas_nb.dtgg.update import as_delta
 from dyntaskmas_nb.errors import InvalidInput, InvalidOutput, OutsideDomain, PlanningFailed
-from dyntaskmas_nb.llm.protocol import Backend, Completion, Message, Request, complete
+from dyntaskmas_nb.llm.protocol import Backend, Chunk, Completion, Message, Request, guarded
 
 MAX_SENTENCE = 4_000
 MAX_TASKS = 24
 MAX_PLAN = 200
+
+Hear = Callable[[dict[str, Any]], Awaitable[None]]
+"""Is told each subtask of the model's first answer, unchecked, as soon as it is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +49,13 @@ class Plan:
 
 
 async def plan(
-    sentence: str, backend: Backend, *, max_tasks: int = MAX_TASKS, seed: int = 0, timeout: float | None = 120
+    sentence: str,
+    backend: Backend,
+    *,
+    max_tasks: int = MAX_TASKS,
+    seed: int = 0,
+    timeout: float | None = 120,
+    hear: Hear | None = None,
 ) -> Plan:
     """Ask `backend` to decompose `sentence` into at most `max_tasks` tasks (arXiv:2503.07675, Eq. 2).
 
@@ -67,7 +80,8 @@ async def plan(
     for asked in (1, 2):
         said = ""
         try:
-            answer = await complete(backend, _request(sentence, backend, max_tasks, seed, timeout, failed))
+            request = _request(sentence, backend, max_tasks, seed, timeout, failed)
+            answer = await _answer(backend, request, None if failed else hear)
             said = answer.text
             tokens += answer.prompt_tokens + answer.completion_tokens
             graph, repairs = _read(answer, backend, max_tasks, sentence, first=not failed)
@@ -94,6 +108,18 @@ def check_sentence(sentence: object) -> str:
         raise InvalidInput('The request is empty; say what is to be done: "Plan a 3-day trip to Kyoto".')
     check_text(sentence, "The request", MAX_SENTENCE)
     return str(sentence).strip()
+
+
+async def _answer(backend: Backend, request: Request, hear: Hear | None) -> Completion:
+    reader, last = SubtaskReader(), Chunk(text="")
+    text: list[str] = []
+    async with aclosing(guarded(backend.name, request, backend.stream(request))) as chunks:
+        async for last in chunks:
+            text.append(last.text)
+            if hear and not last.finish:
+                for row in reader.feed(last.text):
+                    await hear(row)
+    return replace(last, text="".join(text), finish=last.finish or "stop")
 
 
 def _request(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection
+from itertools import chain, count
 from typing import Any, NoReturn
 
 from dyntaskmas_nb.core.graph import TaskGraph
@@ -97,6 +98,21 @@ def repair(value: object, *, max_tasks: int, title: str = "") -> tuple[TaskGraph
     except InvalidInput as error:
         raise InvalidOutput(str(error)) from None
     return graph, list(dict.fromkeys(notes))
+
+
+def unrepaired(row: dict[str, Any], known: Collection[TaskId]) -> tuple[Task, dict[TaskId, float]] | None:
+    """The subtask of one row and what it waits for, where it needs no repair and waits only for `known`."""
+    notes: list[str] = []
+    try:
+        subtask = _subtask(row, _id(row, 0, notes), 0, known, notes)
+    except (InvalidInput, InvalidOutput):
+        return None
+    return None if notes or subtask[0].id in known else subtask
+
+
+def free_id(name: TaskId, taken: Collection[TaskId]) -> TaskId:
+    """`name`, or where that is taken ``name~2``, ``name~3`` and so on."""
+    return next(id for id in chain([name], (f"{name}~{number}" for number in count(2))) if id not in taken)
 
 
 def slug(name: object) -> TaskId:

@@ -3,6 +3,31 @@
 `apply` is atomic: it changes the graph and returns the inverse Δ, or raises and has changed nothing. Its
 cost is that of what the Δ touches, not of the graph.
 
+What an edit of a task v means while the graph runs (`apee.ledger` carries it out; one test row a cell):
+
+================  ==============  ========  ==============  =========  =========  =========
+v is              pending, ready  running   done            failed     skipped    cancelled
+================  ==============  ========  ==============  =========  =========  =========
+AddTask before v  waits           again ¹   again ¹ ²       again ¹    again ¹ ²  stays so
+AddTask after v   ...             ...       starts ³        blocked ³  starts ³   blocked ³
+RemoveTask        removed         stopped   removed ²       removed    removed ²  removed
+AddDependency     waits           again ¹   again ¹ ²       again ¹    again ¹ ²  stays so
+RemoveDependency  waits less      again     again ²         again      again ²    stays so
+ReviseDependency  ranks change    ranks     ranks           ranks      ranks      ranks
+ReviseTask ⁴      changed         again     again ²         again      again ²    stays so
+ReviseTask ⁵      changed         goes on   stays so        again      again ²    stays so
+SetJoin           waits otherwise if its inputs no longer do: again ²             stays so
+ExpandTask        its parts wait, or start; v is stopped and its result dropped ²
+================  ==============  ========  ==============  =========  =========  =========
+
+blocked is as pending. again: v is stopped where it runs and becomes pending; its result is kept, and adopted
+without running, should v be given the same as before once it is ready. ¹ when the new predecessor is done.
+² and so on for every task whose result was made from v's, once v's new one differs; until then they are
+pending. ³ the new task. ⁴ of description, role or inputs. ⁵ of attempts, timeout, resources, approval; a
+failed one that is made uncritical is skipped; complexity, boost and uncritical change ranks only. A Batch is
+all of its parts or none. Refused, with the reason, is what `apply` refuses, an edit made against a version
+since which a task it touches was changed, and any edit of a run that is being stopped.
+
 Deviation from print: Alg. 1 lines 5-7 link every ordered pair of subtasks, a total order without any
 parallelism; we link only what a decomposition declares.
 """

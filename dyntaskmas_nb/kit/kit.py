@@ -10,23 +10,25 @@ from typing import Any, Literal
 
 from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.roles import Behaviours
-from dyntaskmas_nb.apee.engine import Engine
+from dyntaskmas_nb.apee.engine import Engine, shared
 from dyntaskmas_nb.apee.journal import RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.pool import Pool
 from dyntaskmas_nb.apee.priority import Rule, policy_of
 from dyntaskmas_nb.core.command import Pause
+from dyntaskmas_nb.core.delta import AddTask, Batch
 from dyntaskmas_nb.core.event import (
     CommandSubmitted,
     DeltaSubmitted,
     Input,
+    ResultsShared,
     RunReopened,
     RunStarted,
     TaskDone,
 )
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.settings import ANY_ROLE, AgentSpec, Settings, check_settings, universal_agents
-from dyntaskmas_nb.core.task import TaskState
+from dyntaskmas_nb.core.task import Task, TaskState
 from dyntaskmas_nb.dtgg.planner import MAX_TASKS, check_sentence
 from dyntaskmas_nb.dtgg.update import as_delta
 from dyntaskmas_nb.errors import InvalidInput
@@ -172,6 +174,10 @@ class Kit:
         live = self._live.get(id)
         if live is not None and not live.over:
             return live
+        going = self._parts.going.get(id)
+        if going and not going[0].machine.ended:  # it goes on, and nobody kept its handle
+            run = self._live[id] = Run(*going, self._parts, self)
+            return run
         events = self._parts.journal.events(id)
         first = events[0]
         assert isinstance(first, RunStarted)
@@ -183,9 +189,10 @@ class Kit:
             return self._launch(
                 machine, first.settings, info.clock == "virtual", [], first.request, plan=False
             )
+        self._parts.take(info)
         inputs: list[Input] = [
             RunReopened(machine.log[-1].t),
-            CommandSubmitted(machine.log[-1].t, 0, Pause()),
+            CommandSubmitted(machine.log[-1].t, 0, Pause(), by="kit"),
         ]
         virtual = info.clock == "virtual"
         if virtual:
@@ -214,6 +221,12 @@ class Kit:
 
     # -- inside ---------------------------------------------------------------------------------------
 
+    def _fork(self, run: Run, inputs: Sequence[Input]) -> Run:
+        """Start a run from the inputs that its fork begins with."""
+        machine = Machine(run_name(datetime.now(UTC)), run._machine._custom)
+        virtual = run._background.clock.virtual
+        return self._launch(machine, run._machine.settings, virtual, inputs, run._machine.request, plan=False)
+
     def _launch(
         self,
         machine: Machine,
@@ -237,12 +250,14 @@ class Kit:
                     request=request[:500],
                     status="running",
                     clock="virtual" if virtual else "real",
+                    functions=parts.behaviours.roles,
                 )
             )
 
         async def work() -> None:
             engine.saved(len(machine.log))
             await _adopt(engine, wiring, reopened=bool(machine.log))
+            await _share(wiring, machine.run, inputs)
             for event in inputs:
                 engine.post(event)
 
@@ -255,7 +270,7 @@ class Kit:
             background.spawn(
                 plan_run, engine, request, self.backend, self._max_tasks, self._max_depth, settings.seed
             )
-        run = self._live[machine.run] = Run(engine, background, driver, self)
+        run = self._live[machine.run] = Run(engine, background, driver, parts, self)
         return run
 
 
@@ -302,6 +317,17 @@ async def _adopt(engine: Engine, wiring: Wiring, *, reopened: bool) -> None:
                 engine.post(
                     TaskDone(engine.machine.log[-1].t, id, record.attempt, found.result, found.tokens)
                 )
+
+
+async def _share(wiring: Wiring, run: str, inputs: Sequence[Input]) -> None:
+    """Let a fork's agents read the results that it shares."""
+    tasks: dict[str, Task] = {}
+    for event in inputs:
+        if isinstance(event, DeltaSubmitted) and isinstance(event.delta, Batch):
+            tasks |= {part.task.id: part.task for part in event.delta.deltas if isinstance(part, AddTask)}
+        if isinstance(event, ResultsShared):
+            for id, result in event.results.items():
+                await wiring.keep(shared(run, tasks[id]), Answer(result=result))
 
 
 def _asked(what: object) -> tuple[TaskGraph | None, str]:

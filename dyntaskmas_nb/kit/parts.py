@@ -66,7 +66,7 @@ class Parts:
             inline=virtual,
             seconds_per_unit=settings.seconds_per_unit,
         )
-        return Engine(machine, wiring.perform, background.clock, self.journal), wiring
+        return Engine(machine, wiring.perform, background.clock, self.journal, wiring.decide), wiring
 
     def drive(self, engine: Engine, background: Background) -> Future[None]:
         """Let the engine run on its loop; the journal's list learns how it ended."""

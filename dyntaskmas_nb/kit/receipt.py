@@ -12,7 +12,8 @@ from dyntaskmas_nb.view.words import printable
 class Receipt:
     """What was done, in words; for an edit also the version it made and the Δ that undoes it.
 
-    A refused edit is a receipt too (`accepted` False, `reason` says why): nothing was changed.
+    A refused edit is a receipt too (`accepted` False, `reason` says why): nothing was changed. `reruns` are
+    tasks that ran or were done and run again because of it, unless they can keep their result.
     """
 
     what: str
@@ -20,6 +21,7 @@ class Receipt:
     reason: str = ""
     version: int | None = None
     inverse: Delta | None = None
+    reruns: tuple[str, ...] = ()
     id: str = ""
 
     def __bool__(self) -> bool:
@@ -28,6 +30,6 @@ class Receipt:
     def __repr__(self) -> str:
         if not self.accepted:
             return printable(f"✗ {self.what}: refused. {self.reason}", 2000)
-        return printable(f"✓ {self.what}", 2000) + (
-            f" (version {self.version})" if self.version is not None else ""
-        )
+        again = f"; to run again: {', '.join(self.reruns)}" if self.reruns else ""
+        version = f" (version {self.version})" if self.version is not None else ""
+        return printable(f"✓ {self.what}{again}", 2000) + version

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
 
+from dyntaskmas_nb.apee.history import replay
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.priority import Policy
 from dyntaskmas_nb.core.codec import encode
-from dyntaskmas_nb.core.event import Event, Input
+from dyntaskmas_nb.core.event import Event
 from dyntaskmas_nb.errors import StoreError
-
-_INPUTS = get_args(Input)
 
 
 def replayed(run: str, events: Sequence[Event], policy: Policy | None) -> Machine:
@@ -22,10 +20,7 @@ def replayed(run: str, events: Sequence[Event], policy: Policy | None) -> Machin
     StoreError
         The replay differs from what was stored, so this version does not understand the run.
     """
-    machine = Machine(run, policy)
-    for event in events:
-        if isinstance(event, _INPUTS):
-            machine.step(event)
+    machine = replay(run, events, policy)
     for number, (stored, made) in enumerate(zip(events, machine.log, strict=False)):
         if encode(stored) != encode(made):
             raise StoreError(

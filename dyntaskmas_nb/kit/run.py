@@ -6,15 +6,14 @@ caller's event loop. A refusal is a `Receipt` that is False and says why.
 
 from __future__ import annotations
 
-import math
 import weakref
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio.to_thread
 
@@ -23,38 +22,49 @@ from dyntaskmas_nb.apee.clock import VirtualClock
 from dyntaskmas_nb.apee.engine import Engine, Outcome
 from dyntaskmas_nb.apee.history import snapshot_of
 from dyntaskmas_nb.core.codec import encode
-from dyntaskmas_nb.core.command import CancelRun, CancelTask, Command, Pause, Resume, StepOnce
-from dyntaskmas_nb.core.delta import AddDependency, AddTask, Delta, RemoveDependency, RemoveTask, ReviseTask
-from dyntaskmas_nb.core.event import (
-    CommandApplied,
-    CommandRejected,
-    DeltaApplied,
-    DeltaRejected,
-    DeltaSubmitted,
-    PlanFailed,
-    RunStatus,
-    TaskDispatched,
-)
+from dyntaskmas_nb.core.command import Command
+from dyntaskmas_nb.core.delta import Delta
+from dyntaskmas_nb.core.event import CommandRejected, DeltaSubmitted, Input, PlanFailed, RunStatus
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.measures import Measures, measure
 from dyntaskmas_nb.core.snapshot import Snapshot
-from dyntaskmas_nb.core.task import MAX_TEXT, Task, TaskId, check_text
+from dyntaskmas_nb.core.task import TaskId
 from dyntaskmas_nb.dtgg.weights import edge_weights
 from dyntaskmas_nb.errors import InvalidInput, RunCancelled, RunFailed, StoreError
 from dyntaskmas_nb.kit.background import Background
+from dyntaskmas_nb.kit.edits import Edits
 from dyntaskmas_nb.kit.files import write_whole
-from dyntaskmas_nb.kit.naming import slug
-from dyntaskmas_nb.kit.receipt import Receipt
+from dyntaskmas_nb.kit.insight import Insight
+from dyntaskmas_nb.kit.parts import Parts
+from dyntaskmas_nb.kit.past import Past
+from dyntaskmas_nb.kit.planning import Planning
+from dyntaskmas_nb.kit.steering import Steering
+
+if TYPE_CHECKING:
+    from dyntaskmas_nb.kit.kit import Kit
+
+T = TypeVar("T")
 
 
-class Run:
+class Run(Edits, Steering, Past, Insight, Planning):
     """A plan being worked on in the background. Made by `Kit.start` and `Kit.open_run`."""
 
-    def __init__(self, engine: Engine, background: Background, driver: Future[None], kit: object) -> None:
+    def __init__(
+        self, engine: Engine, background: Background, driver: Future[None], parts: Parts, kit: Kit
+    ) -> None:
         self._engine = engine
         self._machine = engine.machine
         self._background = background
-        self._kit: object = kit  # a run keeps its kit open until it is over
+        self._parts = parts
+        self._planner = kit.backend, kit._max_tasks, kit._max_depth, engine.machine.settings.seed
+        self._accepts = parts.behaviours.accepts
+        self._kit_ref = weakref.ref(kit)
+        self._reopening = Lock()
+        self._panel: Any = None
+        self._hold(driver)
+
+    def _hold(self, driver: Future[None]) -> None:
+        self._kit: object = self._kit_ref()  # a run keeps its kit open until it is over
         driver.add_done_callback(partial(_let_go, weakref.ref(self)))
 
     # -- looking -------------------------------------------------------------------------------------
@@ -83,10 +93,7 @@ class Run:
 
     def snapshot(self) -> Snapshot:
         """The present moment, immutable."""
-        try:
-            now: Snapshot = self._background.call(lambda: snapshot_of(self._machine, self._engine.now()))
-        except (StoreError, CancelledError):  # the loop is closed: nothing changes any more
-            now = snapshot_of(self._machine, self._machine.log[-1].t)
+        now = self._read(lambda: snapshot_of(self._machine, self._now()))
         return replace(now, status=self.status, reason=self._engine.failure or now.reason)
 
     def states(self) -> dict[TaskId, str]:
@@ -109,118 +116,6 @@ class Run:
     def log_lines(self) -> bytes:
         """Every event as a line of JSON; the same seed under the virtual clock gives the same bytes."""
         return b"".join(encode(event) + b"\n" for event in tuple(self._machine.log))
-
-    # -- edits: Δ -------------------------------------------------------------------------------------
-
-    def add_task(
-        self,
-        description: str,
-        *,
-        after: Iterable[TaskId] = (),
-        before: Iterable[TaskId] = (),
-        id: TaskId | None = None,
-        **fields: Any,
-    ) -> Receipt:
-        """Add a task that waits for `after` and that `before` will wait for.
-
-        Parameters
-        ----------
-        description : what to do.
-        after, before : task ids, or a mapping from task id to information I.
-        id : its name; by default made from the description.
-        **fields : role, complexity, boost, critical, timeout, attempts, resources, join, inputs.
-
-        Raises
-        ------
-        InvalidInput
-            A field that does not exist or makes no sense.
-        """
-        known = self.graph
-        check_text(description, "The description", MAX_TEXT)
-        try:
-            task = Task(id=id or slug(description, known), description=description, **fields)
-        except TypeError:
-            raise InvalidInput(f"A task has no field {_unknown(fields)!r}.") from None
-        delta = AddTask(task=task, after=_edges(after), before=_edges(before))
-        words = [f"added {task.id!r}"]
-        words += [f"after {', '.join(delta.after)}"] if delta.after else []
-        words += [f"before {', '.join(delta.before)}"] if delta.before else []
-        return self.apply(delta, " ".join(words), id=task.id)
-
-    def remove_task(self, id: TaskId) -> Receipt:
-        """Remove a task and the dependencies that touch it."""
-        return self.apply(RemoveTask(id=id), f"removed {id!r}")
-
-    def add_dependency(self, before: TaskId, after: TaskId, information: float = 0.0) -> Receipt:
-        """Make `after` wait for `before`; `information` units move between them."""
-        delta = AddDependency(before=before, after=after, information=information)
-        return self.apply(delta, f"{after!r} now waits for {before!r}")
-
-    def remove_dependency(self, before: TaskId, after: TaskId) -> Receipt:
-        """No longer make `after` wait for `before`."""
-        return self.apply(
-            RemoveDependency(before=before, after=after), f"{after!r} no longer waits for {before!r}"
-        )
-
-    def revise(self, id: TaskId, **changes: Any) -> Receipt:
-        """Change fields of a task, such as description, role, complexity, boost, critical or attempts."""
-        what = ", ".join(f"{name} = {value!r}" for name, value in changes.items())
-        return self.apply(ReviseTask(id=id, changes=changes), f"revised {id!r}: {what}")
-
-    def apply(self, delta: Delta, what: str = "", *, base: int | None = None, id: str = "") -> Receipt:
-        """Hand in any Δ; `base` is the version it was made against, None for the present one."""
-        what = what or type(delta).__name__
-        outcome = self._submit(delta, base)
-        if isinstance(outcome, DeltaApplied):
-            return Receipt(what=what, version=outcome.version, inverse=outcome.inverse, id=id)
-        assert isinstance(outcome, DeltaRejected | CommandRejected)
-        return Receipt(what=what, accepted=False, reason=outcome.reason, id=id)
-
-    # -- control --------------------------------------------------------------------------------------
-
-    def pause(self) -> Receipt:
-        """Start nothing new; what runs may finish."""
-        return self._command(Pause(), "paused")
-
-    def resume(self) -> Receipt:
-        """Start tasks again."""
-        return self._command(Resume(), "resumed")
-
-    def step(self) -> Receipt:
-        """Pause, and start the one task that is next; wait until it has started."""
-        receipt = self._command(StepOnce(), "step")
-        if not receipt:
-            return receipt
-        self._wait(lambda: not self._machine.credits)
-        for event in reversed(self._machine.log):
-            if isinstance(event, TaskDispatched):
-                return Receipt(what=f"started {event.task!r} on {event.agent!r}", id=event.task)
-            if isinstance(event, CommandApplied):
-                break
-        return Receipt(what=f"nothing left to start, the run is {self.status}")
-
-    def run_until(self, t: float) -> Receipt:
-        """Under the virtual clock: let time pass until `t` seconds after the start, or the run's end."""
-        clock = self._background.clock
-        if not isinstance(clock, VirtualClock):
-            raise InvalidInput("run_until moves the virtual clock; start the run with clock='virtual'.")
-
-        if not math.isfinite(t):
-            raise InvalidInput(f"run_until takes seconds, not {t!r}; run.result() goes to the end.")
-
-        async def advance() -> None:
-            with clock.move():
-                self._engine.nudge()
-                await self._engine.sleep_until(t)
-
-        self._background.call(advance)
-        return Receipt(what=f"now at {self.snapshot().t:g} s")
-
-    def cancel(self, id: TaskId | None = None) -> Receipt:
-        """Stop task `id`, or the whole run."""
-        if id is None:
-            return self._command(CancelRun(), "cancelled the run")
-        return self._command(CancelTask(id=id), f"cancelled {id!r}")
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -310,18 +205,41 @@ class Run:
 
     # -- inside ---------------------------------------------------------------------------------------
 
-    def _command(self, command: Command, what: str) -> Receipt:
-        outcome = self._submit(command)
-        reason = getattr(outcome, "reason", "")
-        return Receipt(what=what, accepted=not reason, reason=reason)
-
-    def _submit(self, change: Delta | Command, base: int | None = None) -> Outcome:
+    def _submit(self, change: Delta | Command, base: int | None = None, by: str = "user") -> Outcome:
+        """Hand something in; a run that has ended goes on with it."""
         if not self._background.open:
             return CommandRejected(
                 0.0, 0, f"The kit is closed; kit.open_run({self.id!r}) of a new Kit goes on."
             )
-        outcome: Outcome = self._background.call(lambda: self._engine.submit(change, base=base))
+        self._go_on()
+        outcome: Outcome = self._background.call(partial(self._engine.submit, change, base=base, by=by))
         return outcome
+
+    def _go_on(self) -> None:
+        """Have an engine for an edit of a run that has ended."""
+        with self._reopening:
+            if self._machine.ended and self._engine.finished.is_set():
+                self._background.call(self._engine.reopen)
+                self._hold(self._parts.drive(self._engine, self._background))
+
+    def _now(self) -> float:
+        return self._engine.now() if self._background.open and not self.over else self._machine.log[-1].t
+
+    def _read(self, look: Callable[[], T]) -> T:
+        """Look at the machine on its own loop; where that is closed nothing changes any more."""
+        try:
+            found: T = self._background.call(look)
+        except (StoreError, CancelledError):
+            return look()
+        return found
+
+    def _forker(self) -> Callable[[Run, Sequence[Input]], Run] | None:
+        kit = self._kit_ref()
+        return None if kit is None else kit._fork
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Have `changed` called after every turn, on the run's loop; return what ends that."""
+        return self._engine.watch(changed)
 
     def _wait(self, condition: Callable[[], bool], timeout: float | None = None) -> None:
         """Wait on the loop until `condition` or the end; virtual time passes meanwhile."""
@@ -334,7 +252,7 @@ class Run:
             if isinstance(clock, VirtualClock):
                 with clock.move():
                     self._engine.nudge()
-                    await self._engine.until(lambda: condition() or self._stuck())
+                    await self._engine.until(lambda: condition() or bool(self._machine.waits_for_somebody()))
             else:
                 await self._engine.until(condition)
 
@@ -350,31 +268,14 @@ class Run:
             self._refuse_if_stuck(condition)
 
     def _refuse_if_stuck(self, condition: Callable[[], bool]) -> None:
-        if not condition() and self._stuck():
-            raise InvalidInput("The run is paused and nothing runs; call resume() or step() first.")
-
-    def _stuck(self) -> bool:
-        machine = self._machine
-        waiting = machine.status == "paused" and not machine.credits and not machine.winding_up
-        return waiting and not any(agent.running for agent in machine.pool)
+        if not condition() and (why := self._machine.waits_for_somebody()):
+            raise InvalidInput(why)
 
 
 def _let_go(run: weakref.ref[Run], _: Future[None]) -> None:
     """Drop a finished run's hold on its kit; in a thread, since the kit may close and wait for this loop."""
     if (over := run()) is not None:
         Thread(target=over.__dict__.update, kwargs={"_kit": None}, daemon=True).start()
-
-
-def _edges(ids: Iterable[TaskId]) -> dict[TaskId, float]:
-    if isinstance(ids, str) or not isinstance(ids, Iterable):
-        raise InvalidInput(f"after and before take a list of task ids; write [{ids!r}].")
-    return dict(ids) if isinstance(ids, Mapping) else dict.fromkeys(ids, 0.0)
-
-
-def _unknown(fields: Mapping[str, Any]) -> str:
-    from dataclasses import fields as names
-
-    return next((name for name in fields if name not in {f.name for f in names(Task)}), "?")
 
 
 def _error_class(kind: str) -> type[errors.DynTaskError]:

@@ -5,7 +5,8 @@ The engine hands over an `Assignment` and gets an answer; what lies between is p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -14,13 +15,19 @@ from dyntaskmas_nb.agents.llama import LlamaAgent, as_text
 from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.roles import Behaviours
 from dyntaskmas_nb.apee.engine import Assignment
-from dyntaskmas_nb.core.task import TaskId
+from dyntaskmas_nb.core.effect import AskMonitor
+from dyntaskmas_nb.core.event import MonitorDecided
+from dyntaskmas_nb.core.task import Task, TaskId
+from dyntaskmas_nb.dtgg.reflection import step_of
 from dyntaskmas_nb.errors import AgentError, InvalidInput, StoreError
 from dyntaskmas_nb.llm.protocol import Backend
 from dyntaskmas_nb.sacms.context import gather_context
 from dyntaskmas_nb.sacms.node import ContextNode, Provenance, result_id
 from dyntaskmas_nb.sacms.store import ContextStore
 from dyntaskmas_nb.sacms.tags import extract_tags
+
+DECISIONS = frozenset({"retry", "reassign", "skip", "ask", "rule"})
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +52,21 @@ class Wiring:
         AgentError
             What went wrong, in one sentence.
         """
+        step = step_of(job.task)
+        if step is None:
+            answer = await self._work(job)
+        elif step.over(job.results):
+            answer = Answer(result=step.passed_on(job.results))
+        else:  # one task of a reflection: shown what it judges or revises, and nothing else
+            results = {id: result for id, result in job.results.items() if id in step.reads}
+            producers = tuple(made for made in job.producers if made[0] in results)
+            task = replace(job.task, inputs=step.inputs)
+            answer = await self._work(replace(job, task=task, results=results, producers=producers))
+            answer = replace(answer, result=step.concluded(answer.result, job.results))
+        await self.keep(job, answer)
+        return answer
+
+    async def _work(self, job: Assignment) -> Answer:
         try:
             agent = self.behaviours.agent(job.task.role)
             reads = isinstance(agent, LlamaAgent)
@@ -61,12 +83,39 @@ class Wiring:
             seed=self.seed,
             priority=job.priority,
             seconds_per_unit=self.seconds_per_unit,
+            given=job.given,
         )
         if self.inline and not isinstance(agent, LlamaAgent):
             await anyio.sleep(job.task.complexity * self.seconds_per_unit)
-        answer = await agent(job.task, context, inline=self.inline)
-        await self.keep(job, answer)
-        return answer
+        return await agent(job.task, context, inline=self.inline)
+
+    async def decide(self, question: AskMonitor) -> MonitorDecided:
+        """Ask the Monitor role about a failed attempt; what is no decision leaves it to the rule."""
+        task, role = question.task, question.role
+        asked = {
+            "task": task.id,
+            "error": question.error,
+            "attempt": question.attempt,
+            "attempts": task.attempts,
+        }
+        words = f"Decide on the failed task {task.id!r} ({question.error}): retry, reassign, skip or ask."
+        decision, reason = "rule", ""
+        try:
+            answer = await self.behaviours.agent(role)(
+                Task(id=task.id, description=words, role=role, inputs=asked),
+                Context(task_id=task.id, attempt=question.attempt, seed=self.seed),
+                inline=self.inline,
+            )
+            said = answer.result if isinstance(answer.result, dict) else {"decision": answer.result}
+            decision, reason = (
+                str(said.get("decision", "")).strip().lower(),
+                str(said.get("reason", ""))[:500],
+            )
+        except AgentError as error:
+            log.warning("the monitor failed on task %s: %s", task.id, error)
+        if decision not in DECISIONS:
+            decision, reason = "rule", f"the monitor gave no decision, but {decision[:80]!r}"
+        return MonitorDecided(0.0, task.id, question.attempt, decision, reason)  # type: ignore[arg-type]
 
     async def adopt(self, run: str, task: TaskId, attempt: int, access: int) -> Answer | None:
         """The result that this attempt committed before the process ended, if it did."""

@@ -9,9 +9,9 @@ from dyntaskmas_nb.apee.check import check
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.priority import Policy
 from dyntaskmas_nb.core.codec import encode
-from dyntaskmas_nb.core.command import Command, Resume
+from dyntaskmas_nb.core.command import Approve, Command, Resume
 from dyntaskmas_nb.core.delta import Delta
-from dyntaskmas_nb.core.effect import Answer, Effect, StartTask, StopTask, WakeAt
+from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, GiveContext, StartTask, StopTask, WakeAt
 from dyntaskmas_nb.core.event import (
     CommandApplied,
     CommandRejected,
@@ -21,6 +21,7 @@ from dyntaskmas_nb.core.event import (
     DeltaSubmitted,
     Event,
     Input,
+    MonitorDecided,
     RunStarted,
     TaskDone,
     TaskFailed,
@@ -54,6 +55,8 @@ class Driver:
         self.started: list[tuple[str, int, str]] = []
         self.timers: list[tuple[float, str]] = []
         self.answers: dict[int, object] = {}
+        self.questions: list[AskMonitor] = []
+        self.given: list[str] = []
         self.number = 0
         self.replica = TaskGraph()
         self.feed(RunStarted(0.0, "", settings, tuple(agents), planning))
@@ -95,6 +98,11 @@ class Driver:
                 assert self.running[id] == attempt
                 assert id not in self.stopping, "stopped twice"
                 self.stopping.add(id)
+            case GiveContext(task=id, attempt=attempt, text=text):
+                assert self.running[id] == attempt
+                self.given.append(text)
+            case AskMonitor():
+                self.questions.append(effect)
             case WakeAt(t=t, task=id):
                 assert t > self.t, "a timer lies ahead"
                 self.timers.append((t, id))
@@ -138,11 +146,16 @@ class Driver:
         self.t = max(self.t, t)
         self.feed(Woke(self.t, id))
 
+    def finish_stopping(self) -> None:
+        """What is being stopped has stopped."""
+        for id in sorted(self.stopping):
+            self.feed(TaskStopped(self.t, id, self.running[id]))
+
     def finish(self) -> None:
         """Let everything that runs end; the run must come to its end by itself."""
-        if self.machine.paused and not self.machine.ended:
-            self.tell(Resume())
         for _ in range(1_000):
+            if self.machine.paused and not self.machine.ended:
+                self.tell(Resume())
             self.turn()
             if self.machine.ended:
                 assert not self.running
@@ -154,6 +167,12 @@ class Driver:
                     else TaskDone(self.t, id, attempt, 1)
                 )
                 self.feed(outcome)
+            for question in self.questions:
+                self.feed(MonitorDecided(self.t, question.task.id, question.attempt, "rule"))
+            self.questions.clear()
+            for id, record in self.machine.records.items():
+                if record.hold in ("approval", "ask"):
+                    self.tell(Approve(id=id))
             if not self.running and self.timers:
                 self.ring()
         raise AssertionError(f"the run does not end: {self.states()}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 PROGRAM = """
 import hashlib
-from dyntaskmas_nb.core.command import CancelTask, SetPolicy
+from dyntaskmas_nb.core.command import CancelTask, Configure
 from dyntaskmas_nb.core.delta import AddTask, ExpandTask, RemoveTask
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.settings import Settings, universal_agents
@@ -22,7 +22,7 @@ edges = [(f"{u}{n}", f"{v}{n + 1}", n / 4) for u in "abcd" for v in "acd" for n 
 graph = TaskGraph.of(tasks, edges)
 changes = [
     (0.25, ExpandTask(id="b3", tasks=tuple(Task(id=f"x{n}") for n in range(5)))),
-    (0.5, SetPolicy(policy="random")),
+    (0.5, Configure(changes={"policy": "random"})),
     (1.0, AddTask(task=Task(id="y"), after={id: 0.5 for id in ("a1", "b1", "c1")}, before={"d3": 0.0})),
     (1.5, CancelTask(id="d2")),
     (2.0, RemoveTask(id="c3")),

@@ -21,7 +21,7 @@ from dyntaskmas_nb.apee.engine import Assignment, Engine
 from dyntaskmas_nb.apee.journal import Journal, RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.simulate import Simulator
-from dyntaskmas_nb.core.command import CancelRun, CancelTask, Command, Pause, Resume, SetPolicy, StepOnce
+from dyntaskmas_nb.core.command import CancelRun, CancelTask, Command, Configure, Pause, Resume, StepOnce
 from dyntaskmas_nb.core.delta import AddTask, Delta
 from dyntaskmas_nb.core.event import (
     CommandSubmitted,
@@ -150,7 +150,13 @@ def agree(scenario: Scenario) -> Machine:
 interference = st.one_of(
     deltas(),
     st.sampled_from(
-        [Pause(), Resume(), StepOnce(), SetPolicy(policy="fifo"), SetPolicy(policy="as_printed")]
+        [
+            Pause(),
+            Resume(),
+            StepOnce(),
+            Configure(changes={"policy": "fifo"}),
+            Configure(changes={"policy": "as_printed"}),
+        ]
     ),
     st.builds(CancelTask, id=ids),
 )

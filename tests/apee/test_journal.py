@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dyntaskmas_nb.apee.journal import Journal, RunInfo
-from dyntaskmas_nb.core.event import Event, TaskDone, TurnEnded
+from dyntaskmas_nb.core.event import Event, RunEnded, StateChanged, TaskDone, TurnEnded
+from dyntaskmas_nb.core.task import TaskState
 from dyntaskmas_nb.errors import InvalidInput, StoreError
 from tests.strategies import events
 
@@ -21,12 +27,10 @@ def info(run: str, created: str = "2026-01-01T00:00:00Z") -> RunInfo:
     return RunInfo(run=run, created=created, request="Plan", status="running", clock="real")
 
 
-@pytest.fixture(params=["normal", "full", "memory"])
+@pytest.fixture(params=["file", "memory"])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
-    in_memory = request.param == "memory"
-    made = Journal() if in_memory else Journal(tmp_path / "deep" / "runs.db", request.param)
-    yield made
-    made.close()
+    with closing(Journal(tmp_path / "deep" / "runs.db" if request.param == "file" else None)) as made:
+        yield made
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -46,23 +50,39 @@ def test_every_event_comes_back_in_order(journal: Journal, turns: list[list[Even
 
 def forget(journal: Journal, run: str) -> None:
     """Hypothesis may draw a name again."""
-    journal._db.execute("DELETE FROM events WHERE run = ?", (run,))
+    for table in ("events", "runs"):
+        journal._db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
 
 
 def test_runs_and_their_status(journal: Journal) -> None:
-    for run, created in (("one", "2026-01-01"), ("two", "2026-01-02")):
+    for run, created in (("one", "2026-01-01"), ("two", "2026-01-02"), ("three", "2026-01-03")):
         journal.open_run(info(run, created))
-    journal.set_status("one", "done")
-    assert [(known.run, known.status) for known in journal.runs()] == [("one", "done"), ("two", "running")]
-    with pytest.raises(InvalidInput, match=r"no run 'three'.* The latest are: one, two"):
-        journal.events("three")
+    journal.append("one", 0, [TurnEnded(0.0), RunEnded(0.0, "failed"), TurnEnded(0.0)])
+    journal.append("two", 0, [TurnEnded(0.0)])
+    assert standing(journal) == {"one": "failed", "two": "running"}, "a run without events is none"
+    with pytest.raises(InvalidInput, match=r"no run 'four'.* The latest are: one, two"):
+        journal.events("four")
+    journal.append("one", 3, [TurnEnded(1.0)])
+    assert standing(journal)["one"] == "failed", "a refused edit changes nothing"
+    journal.append("one", 4, [RunEnded(1.0, "failed"), StateChanged(1.0, "a", TaskState.PENDING)])
+    assert standing(journal)["one"] == "running", "an accepted one goes on"
+
+
+def standing(journal: Journal) -> dict[str, str]:
+    return {known.run: known.status for known in journal.runs()}
+
+
+def test_the_functions_of_a_run_are_kept(journal: Journal) -> None:
+    journal.open_run(replace(info("r"), functions=("cook", "*")))
+    journal.append("r", 0, [TurnEnded(0.0)])
+    assert journal.runs()[0].functions == ("cook", "*")
 
 
 def test_a_turn_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "runs.db")
     journal.open_run(info("r"))
     journal.append("r", 0, [TurnEnded(0.0)])
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match="went on elsewhere"):
         journal.append("r", 2, [TurnEnded(1.0), TurnEnded(2.0), *_colliding(journal)])
     assert journal.events("r") == [TurnEnded(0.0), TurnEnded(5.0)], "only what was there before"
     journal.append("r", 1, [TurnEnded(3.0)])
@@ -153,3 +173,135 @@ def test_a_closed_journal_says_so(tmp_path: Path) -> None:
         journal.append("r", 0, [TurnEnded(0.0)])
     with pytest.raises(StoreError, match="cannot be"):
         journal.runs()
+
+
+# -- whose run it is ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[tuple[Journal, Journal]]:
+    """Two journals on one file, as two kits or processes have them; the first holds run "r"."""
+    with closing(Journal(tmp_path / "runs.db")) as first, closing(Journal(tmp_path / "runs.db")) as second:
+        first.open_run(info("r"))
+        first.append("r", 0, [TurnEnded(0.0)])
+        yield first, second
+
+
+def test_a_run_that_goes_on_belongs_to_one(two: tuple[Journal, Journal]) -> None:
+    first, second = two
+    mine = f"'r' goes on in process {os.getpid()}"
+    with pytest.raises(StoreError, match=mine):
+        second.claim("r")
+    with pytest.raises(StoreError, match=mine):
+        second.append("r", 1, [TurnEnded(1.0)])
+    assert standing(second) == {"r": "running"}
+    first.release("r")
+    assert standing(second) == {"r": "interrupted"}
+    second.claim("r")
+    with pytest.raises(StoreError, match=mine):
+        first.append("r", 1, [TurnEnded(1.0)])
+
+
+def test_a_holder_that_is_gone_holds_nothing(two: tuple[Journal, Journal], tmp_path: Path) -> None:
+    first, second = two
+    first.close()
+    assert standing(second) == {"r": "interrupted"}
+    second.claim("r")
+    assert len(list((tmp_path / "runs.holders").iterdir())) == 1, "only the living one's file is left"
+
+
+def test_a_run_that_is_over_is_nobodys_until_somebody_goes_on_with_it(two: tuple[Journal, Journal]) -> None:
+    first, second = two
+    first.append("r", 1, [StateChanged(1.0, "a", TaskState.DONE), RunEnded(1.0, "done")])
+    second.claim("r")
+    first.append("r", 3, [StateChanged(2.0, "a", TaskState.PENDING)])
+    with pytest.raises(StoreError, match="goes on in process"):
+        second.append("r", 4, [TurnEnded(3.0)])
+    first.append("r", 4, [RunEnded(3.0, "done")])
+    with pytest.raises(StoreError, match="went on elsewhere; kit"):
+        second.append("r", 4, [StateChanged(3.0, "a", TaskState.PENDING)])
+    assert standing(second) == {"r": "done"}, "what was refused left no trace"
+
+
+def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    code = f"""
+import os
+from pathlib import Path
+from dyntaskmas_nb.apee.journal import Journal
+journal = Journal(Path({str(tmp_path / "runs.db")!r}))
+journal.claim("r")
+print(os.getpid(), flush=True)
+input()
+"""
+    with closing(Journal(tmp_path / "runs.db")) as journal:
+        journal.open_run(info("r"))
+        journal.append("r", 0, [TurnEnded(0.0)])
+        journal.release("r")
+        pipe = subprocess.PIPE
+        process = subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True)
+        with process:
+            assert process.stdout
+            pid = process.stdout.readline().strip()
+            with pytest.raises(StoreError, match=f"'r' goes on in process {pid}"):
+                journal.claim("r")
+            process.kill()
+            process.wait()
+            assert standing(journal) == {"r": "interrupted"}
+            journal.claim("r")
+
+
+@pytest.mark.parametrize("holder", ["../runs.db", "7-deadbeef", "x", "7-deadbeef/../../runs.db"])
+def test_a_strange_holder_is_none_and_touches_no_file(two: tuple[Journal, Journal], holder: str) -> None:
+    first, second = two
+    first._db.execute("UPDATE runs SET holder = ?", (holder,))
+    assert standing(second) == {"r": "interrupted"}
+    assert first.path.exists()
+
+
+# -- versions ----------------------------------------------------------------------------------------
+
+
+def test_a_journal_of_the_first_schema_is_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            """
+            PRAGMA journal_mode=WAL;
+            CREATE TABLE runs (run TEXT PRIMARY KEY, created TEXT, request TEXT, status TEXT, clock TEXT);
+            CREATE TABLE events (run TEXT, seq INTEGER, body BLOB, PRIMARY KEY (run, seq)) WITHOUT ROWID;
+            INSERT INTO runs VALUES ('a', '2026-01-01', 'Plan', 'done', 'real'),
+                ('b', '2026-01-02', 'Plan', 'interrupted', 'virtual'),
+                ('c', '2026-01-03', '', 'running', 'real');
+            INSERT INTO events SELECT run, 0, '{"kind":"TurnEnded","t":0.5}' FROM runs;
+            PRAGMA user_version=1;
+            """
+        )
+    with closing(Journal(path)) as journal, closing(Journal(path)) as other:
+        assert standing(journal) == {"a": "done", "b": "interrupted", "c": "interrupted"}
+        assert journal.events("b") == [TurnEnded(0.5)]
+        assert journal.runs()[1] == replace(info("b", "2026-01-02"), status="interrupted", clock="virtual")
+        journal.claim("b")
+        with pytest.raises(StoreError, match="goes on in process"):
+            other.claim("b")
+
+
+# -- no space ----------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_refuses_a_turn_whole_and_takes_it_later(tmp_path: Path) -> None:
+    big = TaskDone(1.0, "a", 1, "x" * 200_000)
+    with closing(Journal(tmp_path / "runs.db")) as journal:
+        journal.open_run(info("r"))
+        journal.append("r", 0, [TurnEnded(0.0)])
+        journal._db.execute("PRAGMA max_page_count = 20")
+        for _ in range(2):
+            with pytest.raises(StoreError, match=r"cannot be written \(.*full\)") as caught:
+                journal.append("r", 1, [TurnEnded(1.0), big])
+            assert caught.value.retryable
+        assert journal.events("r") == [TurnEnded(0.0)]
+        journal._db.execute("PRAGMA max_page_count = 1000000")
+        journal.append("r", 1, [TurnEnded(1.0), big])
+        assert journal.events("r") == [TurnEnded(0.0), TurnEnded(1.0), big]
+    with pytest.raises(StoreError) as closed:
+        journal.append("r", 3, [TurnEnded(2.0)])
+    assert not closed.value.retryable

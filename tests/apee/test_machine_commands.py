@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dyntaskmas_nb.apee.priority import policy_of
-from dyntaskmas_nb.core.command import CancelRun, CancelTask, Pause, Resume, SetPolicy, StepOnce
+from dyntaskmas_nb.core.command import CancelRun, CancelTask, Configure, Pause, Resume, StepOnce
 from dyntaskmas_nb.core.delta import (
     AddTask,
 )
@@ -132,10 +132,10 @@ def test_the_best_priority_goes_first_and_a_boost_is_its_own() -> None:
 
 def test_the_policy_can_be_changed() -> None:
     run = driver("k", "a", "b", agents=1, k={"complexity": 9}, b={"complexity": 2})
-    answer = run.tell(SetPolicy(policy="best"))
+    answer = run.tell(Configure(changes={"policy": "best"}))
     assert isinstance(answer, CommandRejected)
     assert "Choose from" in answer.reason
-    run.tell(SetPolicy(policy="fifo"))
+    run.tell(Configure(changes={"policy": "fifo"}))
     assert run.done("k") == ["a"]
     assert run.machine.priority("b") == 0.0
 

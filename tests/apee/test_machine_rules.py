@@ -6,15 +6,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from dyntaskmas_nb.apee.ledger import EDITABLE
 from dyntaskmas_nb.core.codec import decode
 from dyntaskmas_nb.core.command import CancelRun, Command, Pause, StepOnce
-from dyntaskmas_nb.core.delta import Batch, Delta, changed
+from dyntaskmas_nb.core.delta import Batch, Delta
 from dyntaskmas_nb.core.event import (
+    BreakpointHit,
     CommandApplied,
     DeltaApplied,
     DeltaRejected,
+    MonitorDecided,
     PlanFailed,
+    ResultsShared,
+    RunEnded,
     RunReopened,
     TaskDone,
     TaskFailed,
@@ -22,7 +25,7 @@ from dyntaskmas_nb.core.event import (
     Woke,
 )
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.settings import AgentSpec, Settings
+from dyntaskmas_nb.core.settings import AgentSpec, Budget, Settings
 from tests.apee.driving import Driver, replay, written
 from tests.strategies import ROLES, commands, deltas, graphs, ids, quarters, results
 
@@ -41,6 +44,9 @@ class Anything(RuleBasedStateMachine):
         policy=st.sampled_from(["upward_rank", "as_printed", "fifo", "random"]),
         transfers=st.booleans(),
         planning=st.booleans(),
+        delay=st.sampled_from([0.0, 0.5]),
+        monitored=st.booleans(),
+        budget=st.none() | st.integers(0, 12),
     )
     def start(
         self,
@@ -49,20 +55,28 @@ class Anything(RuleBasedStateMachine):
         policy: str,
         transfers: bool,
         planning: bool,
+        delay: float,
+        monitored: bool,
+        budget: int | None,
     ) -> None:
         agents = [
             AgentSpec(id=f"agent {n}", roles=tuple(roles), slots=slots)
             for n, (roles, slots) in enumerate(team)
         ]
-        rules = Settings(policy=policy, modelled_transfers=transfers, agents_per_role=2)
+        rules = Settings(
+            policy=policy,
+            modelled_transfers=transfers,
+            agents_per_role=2,
+            retry_delay=delay,
+            monitor="judge" if monitored else "",
+            budget=Budget(attempts=budget),
+        )
         self.driver = Driver(graph, agents, rules, planning=planning)
         self.machine = self.driver.machine
 
     @rule(edit=deltas(), base=st.none() | st.integers(0, 60), by=st.sampled_from(["user", "user", "planner"]))
     def edit(self, edit: Delta, base: int | None, by: str) -> None:
         before, states = self.machine.graph.copy(), self.driver.states()
-        records = self.machine.records
-        closed = any(records[id].state not in EDITABLE for id in changed(edit) if id in records)
         answer = self.driver.submit(edit, base, by)
         if isinstance(answer, DeltaRejected):
             assert answer.reason
@@ -70,7 +84,9 @@ class Anything(RuleBasedStateMachine):
             assert self.machine.graph.version == before.version
             assert self.driver.states() == states
         else:
-            assert not closed, "a task that runs or ended was edited"
+            for id in answer.reruns:
+                record = self.machine.records[id]
+                assert record.stopping or not record.state.ended, f"{id} is to run again"
 
     @precondition(lambda self: len(self.machine.graph))
     @rule(data=st.data())
@@ -95,8 +111,10 @@ class Anything(RuleBasedStateMachine):
         id = data.draw(st.sampled_from(sorted(self.driver.running)))
         attempt, t = self.driver.running[id], self.driver.t
         if how == "done":
+            here = self.machine.records.get(id)
+            wanted = here is not None and here.attempt == attempt and not here.stopping
             self.driver.feed(TaskDone(t, id, attempt, result))
-            assert self.machine.records[id].result == result
+            assert not wanted or self.machine.records[id].result == result
         elif how == "stopped":
             self.driver.feed(TaskStopped(t, id, attempt))
         else:
@@ -121,6 +139,16 @@ class Anything(RuleBasedStateMachine):
             self.driver.ring()
         self.driver.t = until
 
+    @precondition(lambda self: self.driver.questions)
+    @rule(decision=st.sampled_from(["retry", "reassign", "skip", "ask", "rule"]))
+    def monitor(self, decision: str) -> None:
+        question = self.driver.questions.pop()
+        self.driver.feed(MonitorDecided(self.driver.t, question.task.id, question.attempt, decision))  # type: ignore[arg-type]
+
+    @rule(shared=st.dictionaries(ids, results, max_size=2))
+    def shared(self, shared: dict[str, object]) -> None:
+        self.driver.feed(ResultsShared(self.driver.t, "other", shared))
+
     @rule(id=ids)
     def woken_for_nothing(self, id: str) -> None:
         self.driver.feed(Woke(self.driver.t, id))
@@ -129,9 +157,11 @@ class Anything(RuleBasedStateMachine):
     def turn(self) -> None:
         free = self.machine.credits if self.machine.paused else 99
         paused = self.machine.paused
+        seen = len(self.machine.log)
         started = self.driver.turn()
         assert len(started) <= free
-        if paused:
+        reset = any(isinstance(event, BreakpointHit | RunEnded) for event in self.machine.log[seen:])
+        if paused and not reset:
             assert self.machine.credits == free - len(started)
 
     @rule(steps=st.integers(0, 2))
@@ -166,9 +196,10 @@ class Anything(RuleBasedStateMachine):
             self.planning_fails()
         self.driver.finish()
         assert self.machine.ended
-        seen = len(self.machine.log)
-        assert isinstance(self.driver.submit(Batch(deltas=())), DeltaRejected)
-        assert len(self.machine.log) == seen + 2
+        ended = self.machine.ended
+        assert isinstance(self.driver.submit(Batch(deltas=())), DeltaApplied)
+        self.driver.turn()
+        assert self.machine.ended is not ended, "an edit goes on with the run, and this one changes nothing"
 
 
 TestAnything = Anything.TestCase

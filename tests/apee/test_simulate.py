@@ -130,7 +130,7 @@ def broken(*_: object) -> float:
         ({"agents": True}, "number of agents"),
         ({"policy": "best"}, "no priority policy 'best'"),
         ({"policy": broken}, "'custom' raised ZeroDivisionError"),
-        ({"seconds_per_unit": 0.0}, "seconds_per_unit must be a number of seconds above 0"),
+        ({"seconds_per_unit": 0.0}, "seconds_per_unit must be a finite number above 0"),
         ({"seconds_per_information": float("inf")}, "seconds_per_information"),
         ({"seed": "x"}, "seed must be a whole number"),
         (

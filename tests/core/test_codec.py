@@ -132,4 +132,4 @@ def test_long_input_is_cut_in_the_message() -> None:
 
 def test_equal_nouns_give_equal_bytes() -> None:
     assert encode(AddTask(task=Task(id="a"))) == encode(AddTask(after={}, task=Task(id="a", complexity=1.0)))
-    assert encode(command.Pause()) == b'{"kind":"Pause"}'
+    assert encode(command.Resume()) == b'{"kind":"Resume"}'

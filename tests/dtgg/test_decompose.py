@@ -25,7 +25,7 @@ def big(id: str) -> Task:
 
 
 def splitting(shapes: dict[str, TaskGraph]) -> Splitter:
-    async def split(task: Task, depth: int) -> TaskGraph | None:
+    async def split(task: Task, depth: int, room: int) -> TaskGraph | None:
         return shapes.get(task.id)
 
     return split
@@ -73,7 +73,7 @@ async def test_leaves_are_ordered_as_declared_where_they_parted(outer: TaskGraph
 
 @pytest.mark.parametrize("max_depth", [0, 1, 2, 3])
 async def test_depth_is_bounded(max_depth: int) -> None:
-    async def split(task: Task, depth: int) -> TaskGraph:
+    async def split(task: Task, depth: int, room: int) -> TaskGraph:
         assert task.id.count(".") == depth - 1 < max_depth
         return flat("x", "y")
 
@@ -84,7 +84,7 @@ async def test_depth_is_bounded(max_depth: int) -> None:
 
 
 async def test_an_atomic_task_stays_whole() -> None:
-    async def never(task: Task, depth: int) -> TaskGraph:
+    async def never(task: Task, depth: int, room: int) -> TaskGraph:
         raise AssertionError(task.id)
 
     assert await decompose(Task(id="t", complexity=2), never) is None
@@ -125,3 +125,16 @@ async def test_the_planner_splits_and_what_it_cannot_split_stays_whole() -> None
     split = asking(Simulated(latency=constant(0), replies=reply), "Go to Oslo " * 900)
     delta = await split_up(replace(big("t"), description="Find flights " * 900), split)
     assert delta.dependencies == (("t.look", "t.book", 0.0),)
+    notes: list[str] = []
+    split = asking(Simulated(latency=constant(0), replies=reply), "Go to Oslo", notes=notes)
+    assert await decompose(big("t"), split, max_tasks=1) is None
+    assert notes == [], "there is no room for two"
+    three = Simulated(
+        latency=constant(0), replies={"planner": '{"subtasks": [{"id": "a"}, {"id": "B"}, {"id": 3}]}'}
+    )
+    split = asking(three, "Go to Oslo", notes=notes)
+    assert await decompose(big("t"), split, max_tasks=2) is None
+    assert notes[0].startswith("'t' was left whole. simulated gave no usable plan")
+    assert "at most 2 are allowed" in notes[0]
+    assert await decompose(big("t"), split, max_tasks=3)
+    assert "In 't': Id 'B' became 'b'." in notes

@@ -83,11 +83,13 @@ def test_an_interrupted_run_goes_on_where_it_stood(tmp_path, ending):
         assert run.result() == "end"
         assert again == ["slow", "end"], "quick is not run again"
         assert run.snapshot().tasks["slow"].attempt == 2
-    with Kit(home=tmp_path / "home") as kit:
+    with Kit(home=tmp_path / "home", agents={"*": lambda: "again"}) as kit:
         finished = kit.open_run(id)
         assert finished.status == "done"
         assert finished.result() == "end"
-        assert not finished.add_task("more"), "a finished run is not edited yet"
+        assert finished.add_task("more", id="more"), "a finished run goes on"
+        finished.result()
+        assert finished.states()["more"] == "done"
 
 
 def test_a_result_that_was_stored_before_the_kill_is_adopted(tmp_path):

@@ -1,0 +1,172 @@
+"""Agent Pool Manager and Load Balancer at work (§III-B, Alg. 2): ready tasks to free agents, best first.
+
+What may keep a ready task from starting, in the order in which it is looked at: it is held (approval, a
+retry that is not due, a monitor), its removed namesake still runs, the run is paused, no agent that can take
+it is free, its resources are taken, a breakpoint.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dyntaskmas_nb.apee.ledger import READY, RUNNING, Record
+from dyntaskmas_nb.apee.locks import Locks
+from dyntaskmas_nb.apee.pool import Agent
+from dyntaskmas_nb.apee.routing import Routing
+from dyntaskmas_nb.core import event as events
+from dyntaskmas_nb.core.effect import StartTask
+from dyntaskmas_nb.core.task import TaskId
+
+if TYPE_CHECKING:
+    from dyntaskmas_nb.apee.machine import Machine
+
+
+class Dispatcher:
+    """Starts tasks of one machine.
+
+    Attributes
+    ----------
+    hiring : whether a role without a free agent gets one.
+    breakpoints : (task, "before" or "after") → whether it goes away when it is hit.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.locks = Locks()
+        self.hiring = True
+        self.breakpoints: dict[tuple[TaskId, str], bool] = {}
+        self.passed: set[TaskId] = set()
+        self.routing = Routing()
+        self._m = machine
+
+    def admit(self, id: TaskId, t: float) -> None:
+        """Put a task that is ready into the queue, unless something else has to happen first."""
+        m, record = self._m, self._m.records.get(id)
+        if record is None or record.state is not READY:
+            return
+        waits = m.graph.tasks[id].approval and not record.approved
+        if waits and not record.hold:
+            m.hold(id, record, "approval", "waits for approval", t)
+        elif record.hold == "approval" and not waits:
+            record.hold = record.reason = ""
+        if record.hold or id in m.ledger.leaving:
+            return
+        if reason := self.hopeless(id):
+            m.give_up(id, t, reason)
+        else:
+            self._enqueue(id)
+
+    def dispatch(self, t: float) -> None:
+        """Give ready tasks to free agents, best priority first over all roles."""
+        if self._m.settings.routing == "off":
+            self._round(t)
+        else:
+            for patient in (True, False):
+                self._round(t, {}, patient=patient)
+
+    def _round(self, t: float, ahead: dict[str, int] | None = None, *, patient: bool = False) -> None:
+        """Go through the queue once; `ahead`, where routing is learned, counts who waits for which agent."""
+        m, queue = self._m, self._m.queue
+        held: list[TaskId] = []
+        self.locks.prune(queue)
+        while len(queue) and (not m.paused or m.credits):
+            served = [front for front in queue.fronts() if self._served(front[1])]
+            if not served:
+                break
+            first, role = min(served)
+            id = queue.pop(role)
+            record, task = m.records[id], m.graph.tasks[id]
+            if not self.locks.available(task, record.order):
+                held.append(id)
+            elif (id, "before") in self.breakpoints and id not in self.passed:
+                held.append(id)
+                self.passed.add(id)
+                self.hit(id, "before", t)
+            elif m.over_budget(t, another=True):
+                held.append(id)
+                break
+            elif agent := self._agent(role, record, t, ahead, patient):
+                self._start(id, record, agent, -first[0], t)
+            else:
+                held.append(id)
+        for id in held:
+            if m.records[id].state is READY:
+                self._enqueue(id)
+
+    def hit(self, id: TaskId, when: str, t: float) -> None:
+        """Pause the run at a breakpoint, if there is one."""
+        if (id, when) not in self.breakpoints:
+            return
+        self._m.paused, self._m.credits = True, 0
+        self._m.log.append(events.BreakpointHit(t, id, "before" if when == "before" else "after"))
+        if self.breakpoints[id, when]:
+            del self.breakpoints[id, when]
+
+    def free(self, id: TaskId, record: Record, t: float, success: bool | None = None) -> None:
+        """An attempt is over (`success` None where that says nothing): its agent and resources are free."""
+        assert record.source is not None
+        pool, task = self._m.pool, record.source[0]
+        if success is not None and self._m.settings.routing == "on":
+            seconds = t - pool.agents[record.agent].running[id]
+            self.routing.observe(record.agent, task.role, success=success, seconds=seconds)
+        pool.release(record.agent, id, t, completed=success is True)
+        self.locks.release(task)
+
+    def hopeless(self, id: TaskId) -> str:
+        """Why nothing would ever happen to a ready task: no agent has its role, none can be hired."""
+        role = self._m.graph.tasks[id].role
+        if self.hiring or self._m.pool.count(role):
+            return ""
+        has = ", ".join(sorted({role for agent in self._m.pool for role in agent.spec.roles}))
+        return f"no agent can take the role {role!r}; there are: {has}"
+
+    def _enqueue(self, id: TaskId) -> None:
+        m = self._m
+        m.queue.push(id, m.graph.tasks[id].role, m.priority(id), m.records[id].order)
+
+    def _served(self, role: str) -> bool:
+        return self._m.pool.pick(role) is not None or self._may_hire(role)
+
+    def _may_hire(self, role: str) -> bool:
+        return self.hiring and self._m.pool.count(role) < self._m.settings.agents_per_role
+
+    def _agent(
+        self, role: str, record: Record, t: float, ahead: dict[str, int] | None, patient: bool
+    ) -> Agent | None:
+        """Who should do it; None where a better one is merely busy."""
+        pool = self._m.pool
+        agent = pool.pick(role, record.avoid)
+        if agent is None and self._may_hire(role):
+            return self._hire(role, t)
+        able = pool.able(role, record.avoid) if record.avoid or ahead is not None else []
+        if agent is None and record.avoid and not able:
+            able, agent = pool.able(role), pool.pick(role)  # whoever failed at it is all there is
+        if ahead is None or agent is None:
+            return agent
+        queues = {
+            a.spec.id: max(0, len(a.running) - a.spec.slots + 1) + ahead.get(a.spec.id, 0) for a in able
+        }
+        best = self.routing.choose(role, queues, patient=patient)
+        if queues[best]:
+            ahead[best] = ahead.get(best, 0) + 1
+            return None
+        return pool.agents[best]
+
+    def _hire(self, role: str, t: float) -> Agent:
+        spec = self._m.pool.newcomer(role)
+        self._m.log.append(events.AgentHired(t, spec))
+        return self._m.pool.add(spec)
+
+    def _start(self, id: TaskId, record: Record, agent: Agent, priority: float, t: float) -> None:
+        m = self._m
+        task = m.graph.tasks[id]
+        self.locks.take(task)
+        self.passed.discard(id)
+        m.credits -= m.paused
+        record.state, record.agent, record.reason = RUNNING, agent.spec.id, ""
+        record.source = task, m.ledger.inputs(id)
+        record.attempt += 1
+        m.running += 1
+        m.attempts += 1
+        m.pool.take(agent, id, t)
+        m.log.append(events.TaskDispatched(t, id, record.attempt, agent.spec.id, priority))
+        m.effects.append(StartTask(task, record.attempt, agent.spec.id, priority))

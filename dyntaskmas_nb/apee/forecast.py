@@ -1,0 +1,211 @@
+"""Preview by simulation: what a change would do to a run, from how it stands now (§III-D: "what if").
+
+A copy of the machine is played to its end by the simulator, once as it is and once with the change. Tasks
+take as long as their role's attempts have taken so far by unit of complexity, else T_c·C(v); what runs has
+been running since it started. Pauses, breakpoints and approvals are taken as passed, agents as never failing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+from dyntaskmas_nb.apee.history import entries_of
+from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.apee.priority import Ranking
+from dyntaskmas_nb.apee.routing import Routing
+from dyntaskmas_nb.apee.simulate import Simulator
+from dyntaskmas_nb.core import event as events
+from dyntaskmas_nb.core.command import Command
+from dyntaskmas_nb.core.delta import Delta
+from dyntaskmas_nb.core.event import Event, TaskDispatched
+from dyntaskmas_nb.core.graph import TaskGraph
+from dyntaskmas_nb.core.measures import critical_path
+from dyntaskmas_nb.core.task import SATISFIED, Task, TaskId, TaskState
+from dyntaskmas_nb.view.words import duration as seconds_text
+from dyntaskmas_nb.view.words import printable
+
+#: Shortest time that an attempt which has outlived its forecast is expected to go on, in seconds.
+SOON = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """How a run is expected to go on: `makespan` in seconds from its start, tasks in order of starting."""
+
+    makespan: float
+    critical_path: tuple[TaskId, ...]
+    order: tuple[TaskId, ...]
+    tokens: int
+    cost: float
+    unfinished: tuple[TaskId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A change tried out, not made. Where `accepted` is False, `reason` says why and `after` is `before`."""
+
+    before: Forecast
+    after: Forecast
+    accepted: bool = True
+    reason: str = ""
+    reruns: tuple[TaskId, ...] = ()
+
+    @property
+    def gain(self) -> float:
+        """Seconds by which the run would end sooner; negative when later."""
+        return self.before.makespan - self.after.makespan
+
+    def __bool__(self) -> bool:
+        return self.accepted
+
+    def __repr__(self) -> str:
+        old, new = self.before, self.after
+        if not self.accepted:
+            return printable(f"✗ would be refused. {self.reason}", 2000)
+        sooner = f"{seconds_text(abs(self.gain))} {'sooner' if self.gain > 0 else 'later'}"
+        lines = [
+            f"makespan       {seconds_text(old.makespan)} → {seconds_text(new.makespan)}"
+            + (f" ({sooner})" if self.gain else " (the same)"),
+            f"critical path  {_path(old.critical_path)}",
+            f"           now {_path(new.critical_path)}",
+            f"starts next    {', '.join(old.order[:6]) or 'nothing'}",
+            f"           now {', '.join(new.order[:6]) or 'nothing'}",
+            f"tokens, cost   {old.tokens:,}, {old.cost:.4g} → {new.tokens:,}, {new.cost:.4g}",
+        ]
+        if self.reruns:
+            lines.append(f"to run again   {', '.join(self.reruns)}")
+        if new.unfinished:
+            lines.append(f"not done       {', '.join(new.unfinished[:6])}")
+        return "\n".join(printable(line, 200) for line in lines)
+
+
+def _path(ids: tuple[TaskId, ...]) -> str:
+    shown = ids if len(ids) <= 8 else (*ids[:4], "…", *ids[-3:])
+    return " → ".join(shown)
+
+
+class Durations:
+    """Expected seconds of an attempt, learned from a log.
+
+    Attributes
+    ----------
+    rate : seconds by unit of complexity, by role; "" is that of all roles.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        spent: dict[str, float] = defaultdict(float)
+        work: dict[str, float] = defaultdict(float)
+        tasks = machine.graph.tasks
+        for entry in entries_of(machine.log):
+            if entry.outcome == "done" and entry.end is not None and (task := tasks.get(entry.task)):
+                for role in (task.role, ""):
+                    spent[role] += entry.end - entry.start
+                    work[role] += task.complexity
+        self.rate = {role: spent[role] / units for role, units in work.items() if units}
+        self._rest = self.rate.get("", machine.settings.seconds_per_unit)
+
+    def __call__(self, task: Task, attempt: int) -> float:
+        """Seconds that an attempt at `task` is expected to take."""
+        return self.rate.get(task.role, self._rest) * task.complexity
+
+
+def slack(graph: TaskGraph, durations: Durations) -> dict[TaskId, float]:
+    """Seconds by which each task could take longer without the longest path through `graph` growing."""
+    first: dict[TaskId, float] = {}
+    after: dict[TaskId, float] = {}
+    order = graph.topological()
+    took = {id: durations(graph[id], 1) for id in order}
+    for id in order:
+        first[id] = max((first[u] + took[u] for u in graph.predecessors(id)), default=0.0)
+    for id in reversed(order):
+        after[id] = took[id] + max((after[v] for v in graph.successors(id)), default=0.0)
+    longest = max((first[id] + after[id] for id in order), default=0.0)
+    return {id: longest - first[id] - after[id] for id in order}
+
+
+def preview(machine: Machine, change: Delta | Command | None, t: float) -> Preview:
+    """Compare how the run goes on from time `t` with and without `change`; nothing is changed.
+
+    To be called where the machine may be read.
+    """
+    durations = Durations(machine)
+    before, _ = _played(machine, durations, None, t)
+    if change is None:
+        return Preview(before=before, after=before)
+    after, answer = _played(machine, durations, change, t)
+    if isinstance(answer, events.DeltaRejected | events.CommandRejected):
+        return Preview(before=before, after=before, accepted=False, reason=answer.reason)
+    reruns = answer.reruns if isinstance(answer, events.DeltaApplied) else ()
+    return Preview(before=before, after=after, reruns=reruns)
+
+
+def _played(
+    machine: Machine, durations: Durations, change: Delta | Command | None, t: float
+) -> tuple[Forecast, Event | None]:
+    """Play a twin of `machine` to its end with `change` made first; say what the machine answered."""
+    twin = twin_of(machine)
+    simulator = Simulator(twin, durations)
+    for id, record in [*twin.running_tasks(), *twin.ledger.leaving.items()]:
+        assert record.source is not None
+        left = durations(record.source[0], record.attempt) - (t - twin.pool.agents[record.agent].running[id])
+        ends = events.TaskDone(t + max(left, SOON), id, record.attempt, None)
+        simulator.submit([events.TaskStopped(t, id, record.attempt) if record.stopping else ends])
+    twin.ledger.rearm(t)
+    event: events.Input = events.Woke(t, "")
+    if change is not None:
+        delta = events.DeltaSubmitted(t, 0, change) if not isinstance(change, Command) else None
+        event = delta or events.CommandSubmitted(t, 0, change)  # type: ignore[arg-type]
+    simulator.perform(twin.step(event), t)
+    answer = twin.log[1] if change is not None else None
+    twin.paused = twin.to_completion = False
+    simulator.submit([events.Woke(t, "")])
+    simulator.run()
+    entries = entries_of(twin.log)
+    seconds = {entry.task: entry.end - entry.start for entry in entries if entry.end is not None}
+    seconds |= {id: durations(twin.graph[id], 1) for id in twin.graph if id not in seconds}
+    attempts = sum(entry.outcome == "done" for entry in entries)
+    made = max(1, machine.attempts)
+    return Forecast(
+        makespan=twin.log[-1].t,
+        critical_path=tuple(critical_path(twin.graph, seconds)),
+        order=tuple(event.task for event in twin.log if isinstance(event, TaskDispatched)),
+        tokens=machine.tokens + round(machine.tokens / made * attempts),
+        cost=machine.cost + machine.cost / made * attempts,
+        unfinished=tuple(id for id, record in twin.records.items() if record.state not in SATISFIED),
+    ), answer
+
+
+def twin_of(machine: Machine) -> Machine:
+    """A copy to be played on by itself; its log begins empty, and nothing holds it up."""
+    twin = Machine(machine.run, machine._custom)
+    twin.graph = twin.ledger._graph = machine.graph.copy()
+    for name in (
+        "request",
+        "settings",
+        "credits",
+        "running",
+        "tokens",
+        "cost",
+        "attempts",
+        "ended",
+        "_ending",
+    ):
+        setattr(twin, name, getattr(machine, name))
+    twin.ranking = Ranking(twin.graph, machine.ranking.policy, machine.settings)
+    twin.ranking.take_over(machine.ranking)
+    ledger, theirs = twin.ledger, machine.ledger
+    ledger.open, ledger._order, ledger.transfer_seconds = theirs.open, theirs._order, theirs.transfer_seconds
+    ledger.records.update({id: replace(record, approved=True) for id, record in theirs.records.items()})
+    ledger.leaving.update({id: replace(record) for id, record in theirs.leaving.items()})
+    ledger._removed.update(theirs._removed)
+    for agent in machine.pool:
+        twin.pool.copy(agent)
+    twin.dispatcher.hiring = machine.dispatcher.hiring
+    twin.dispatcher.locks.take_over(machine.dispatcher.locks)
+    twin.dispatcher.routing = Routing(machine.dispatcher.routing.export(), frozen=True)
+    for record in ledger.records.values():
+        if record.hold in ("approval", "monitor", "ask"):
+            record.hold = ""
+    ledger.newly_ready += [id for id, record in ledger.records.items() if record.state is TaskState.READY]
+    return twin

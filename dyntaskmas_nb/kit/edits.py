@@ -1,0 +1,127 @@
+"""Edits of a running graph (Δ_t of Eq. 4) as calls. Each returns a `Receipt`, false where it was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields as fields_of
+from typing import Any
+
+from dyntaskmas_nb.apee.engine import Outcome
+from dyntaskmas_nb.core.delta import (
+    AddDependency,
+    AddTask,
+    Delta,
+    ExpandTask,
+    RemoveDependency,
+    RemoveTask,
+    ReviseDependency,
+    ReviseTask,
+    SetJoin,
+)
+from dyntaskmas_nb.core.event import CommandRejected, DeltaApplied, DeltaRejected
+from dyntaskmas_nb.core.graph import TaskGraph
+from dyntaskmas_nb.core.snapshot import Snapshot
+from dyntaskmas_nb.core.task import MAX_TEXT, Join, Task, TaskId, check_text
+from dyntaskmas_nb.errors import InvalidInput
+from dyntaskmas_nb.kit.naming import slug
+from dyntaskmas_nb.kit.receipt import Receipt
+
+
+class Edits:
+    """The edits a run takes. What each does to a task that runs or has ended: the table in `dtgg.update`."""
+
+    snapshot: Callable[[], Snapshot]
+    _submit: Callable[..., Outcome]
+
+    def add_task(
+        self,
+        description: str,
+        *,
+        after: Iterable[TaskId] = (),
+        before: Iterable[TaskId] = (),
+        id: TaskId | None = None,
+        **fields: Any,
+    ) -> Receipt:
+        """Add a task that waits for `after` and that `before` will wait for.
+
+        Parameters
+        ----------
+        description : what to do.
+        after, before : task ids, or a mapping from task id to information I.
+        id : its name; by default made from the description.
+        **fields : role, complexity, boost, critical, timeout, attempts, resources, join, inputs.
+
+        Raises
+        ------
+        InvalidInput
+            A field that does not exist or makes no sense.
+        """
+        known = self.snapshot().graph
+        check_text(description, "The description", MAX_TEXT)
+        try:
+            task = Task(id=id or slug(description, known), description=description, **fields)
+        except TypeError:
+            raise InvalidInput(f"A task has no field {_unknown(fields)!r}.") from None
+        delta = AddTask(task=task, after=_edges(after), before=_edges(before))
+        words = [f"added {task.id!r}"]
+        words += [f"after {', '.join(delta.after)}"] if delta.after else []
+        words += [f"before {', '.join(delta.before)}"] if delta.before else []
+        return self.apply(delta, " ".join(words), id=task.id)
+
+    def remove_task(self, id: TaskId) -> Receipt:
+        """Remove a task and the dependencies that touch it."""
+        return self.apply(RemoveTask(id=id), f"removed {id!r}")
+
+    def add_dependency(self, before: TaskId, after: TaskId, information: float = 0.0) -> Receipt:
+        """Make `after` wait for `before`; `information` units move between them."""
+        delta = AddDependency(before=before, after=after, information=information)
+        return self.apply(delta, f"{after!r} now waits for {before!r}")
+
+    def remove_dependency(self, before: TaskId, after: TaskId) -> Receipt:
+        """No longer make `after` wait for `before`."""
+        return self.apply(
+            RemoveDependency(before=before, after=after), f"{after!r} no longer waits for {before!r}"
+        )
+
+    def revise_dependency(self, before: TaskId, after: TaskId, information: float) -> Receipt:
+        """Change how much information moves along a dependency."""
+        delta = ReviseDependency(before=before, after=after, information=information)
+        return self.apply(delta, f"{before!r} → {after!r} now moves {information:g}")
+
+    def set_join(self, id: TaskId, kind: str, k: int = 1) -> Receipt:
+        """Change when a task with several predecessors may start: "all", "any", "k_of_n", "first_valid"."""
+        return self.apply(SetJoin(id=id, join=Join(kind=kind, k=k)), f"{id!r} now waits for {kind}")  # type: ignore[arg-type]
+
+    def expand(self, id: TaskId, plan: TaskGraph | Mapping[str, Any]) -> Receipt:
+        """Replace a task by those of a plan: the first inherit what it waits for, the last what follows."""
+        part = plan if isinstance(plan, TaskGraph) else TaskGraph.from_plan(plan)
+        delta = ExpandTask(id=id, tasks=tuple(part.tasks.values()), dependencies=tuple(part.dependencies()))
+        return self.apply(delta, f"expanded {id!r} into {', '.join(part)}")
+
+    def revise(self, id: TaskId, **changes: Any) -> Receipt:
+        """Change fields of a task, such as description, role, complexity, boost, critical or attempts."""
+        what = ", ".join(f"{name} = {value!r}" for name, value in changes.items())
+        return self.apply(ReviseTask(id=id, changes=changes), f"revised {id!r}: {what}")
+
+    def apply(
+        self, delta: Delta, what: str = "", *, base: int | None = None, id: str = "", by: str = "user"
+    ) -> Receipt:
+        """Hand in any Δ; `base` is the version it was made against, None for the present one."""
+        what = what or type(delta).__name__
+        outcome = self._submit(delta, base, by)
+        if isinstance(outcome, DeltaApplied):
+            return Receipt(
+                what=what, version=outcome.version, inverse=outcome.inverse, reruns=outcome.reruns, id=id
+            )
+        assert isinstance(outcome, DeltaRejected | CommandRejected)
+        return Receipt(what=what, accepted=False, reason=outcome.reason, id=id)
+
+
+def _edges(ids: Iterable[TaskId]) -> dict[TaskId, float]:
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
+        raise InvalidInput(f"after and before take a list of task ids; write [{ids!r}].")
+    return dict(ids) if isinstance(ids, Mapping) else dict.fromkeys(ids, 0.0)
+
+
+def _unknown(fields: Mapping[str, Any]) -> str:
+    return next((name for name in fields if name not in {field.name for field in fields_of(Task)}), "?")

@@ -1,0 +1,145 @@
+"""Steering a run: pause, step, breakpoints, cancel, retry, approve. Each call returns a `Receipt`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+from dyntaskmas_nb.apee.clock import VirtualClock
+from dyntaskmas_nb.apee.engine import Engine, Outcome
+from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.core.command import (
+    Approve,
+    Break,
+    CancelRun,
+    CancelTask,
+    Command,
+    Configure,
+    Inject,
+    Pause,
+    Reject,
+    Resume,
+    RetryTask,
+    StepOnce,
+)
+from dyntaskmas_nb.core.event import BreakpointHit, CommandApplied, TaskDispatched, TaskDone, TaskFailed
+from dyntaskmas_nb.core.snapshot import Snapshot
+from dyntaskmas_nb.core.task import MAX_TEXT, TaskId, check_text
+from dyntaskmas_nb.errors import InvalidInput
+from dyntaskmas_nb.kit.background import Background
+from dyntaskmas_nb.kit.receipt import Receipt
+
+
+class Steering:
+    """The commands a run takes."""
+
+    snapshot: Callable[[], Snapshot]
+    _machine: Machine
+    _engine: Engine
+    _background: Background
+    _accepts: Callable[[str], bool]
+    _submit: Callable[..., Outcome]
+    _wait: Callable[..., None]
+
+    def pause(self, *, hard: bool = False) -> Receipt:
+        """Start nothing new; what runs may finish, or is stopped and queued again (`hard`)."""
+        return self._command(Pause(hard=hard), "stopped what ran and paused" if hard else "paused")
+
+    def resume(self) -> Receipt:
+        """Start tasks again."""
+        return self._command(Resume(), "resumed")
+
+    def step(self, until: Literal["dispatch", "completion"] = "dispatch") -> Receipt:
+        """Start the one task that is next, or go on until a task ends; wait for that, paused again."""
+        receipt = self._command(StepOnce(until=until), "step")
+        if not receipt:
+            return receipt
+        if until == "dispatch":
+            self._wait(lambda: not self._machine.credits)
+        else:
+            self._wait(lambda: not self._machine.to_completion)
+        for event in reversed(self._machine.log):
+            if isinstance(event, TaskDispatched) and until == "dispatch":
+                return Receipt(what=f"started {event.task!r} on {event.agent!r}", id=event.task)
+            if isinstance(event, TaskDone | TaskFailed) and until == "completion":
+                how = "done" if isinstance(event, TaskDone) else f"failed: {event.error}"
+                return Receipt(what=f"{event.task!r} is {how}", id=event.task)
+            if isinstance(event, BreakpointHit):
+                return Receipt(what=f"stopped at the breakpoint {event.when} {event.task!r}", id=event.task)
+            if isinstance(event, CommandApplied):
+                break
+        return Receipt(what=f"nothing left to start, the run is {self._machine.status}")
+
+    def run_until(self, point: float | TaskId) -> Receipt:
+        """Go on until task `point` has ended, and pause; or, under the virtual clock, for so many seconds.
+
+        Parameters
+        ----------
+        point : a task's id, or seconds since the run's start.
+        """
+        if isinstance(point, str):
+            receipt = self._command(
+                Break(id=point, when="after", once=True), f"went on until {point!r} ended"
+            )
+            if receipt and (receipt := self._command(Resume(), receipt.what)):
+                self._wait(lambda: self._machine.paused)
+            return receipt
+        clock = self._background.clock
+        if not isinstance(clock, VirtualClock):
+            raise InvalidInput("Only the virtual clock can be moved; start the run with clock='virtual'.")
+        if isinstance(point, bool) or not isinstance(point, int | float) or not math.isfinite(point):
+            raise InvalidInput(f"run_until takes a task id or seconds, not {point!r}.")
+
+        async def advance() -> None:
+            with clock.move():
+                self._engine.nudge()
+                await self._engine.sleep_until(point)
+
+        self._background.call(advance)
+        return Receipt(what=f"now at {self.snapshot().t:g} s")
+
+    def break_at(
+        self, id: TaskId, when: Literal["before", "after"] = "before", *, on: bool = True
+    ) -> Receipt:
+        """Pause the run whenever task `id` is about to start, or has ended; `on=False` ends that."""
+        return self._command(
+            Break(id=id, when=when, on=on), f"breakpoint {when} {id!r} {'set' if on else 'gone'}"
+        )
+
+    def cancel(self, id: TaskId | None = None) -> Receipt:
+        """Stop task `id`, or the run. What waits for the task is blocked, where its join rule says so."""
+        if id is None:
+            return self._command(CancelRun(), "cancelled the run")
+        return self._command(CancelTask(id=id), f"cancelled {id!r}")
+
+    def retry(self, id: TaskId) -> Receipt:
+        """Run a task again now, whatever became of it; what used its result runs again if that is another."""
+        return self._command(RetryTask(id=id), f"{id!r} is to run again")
+
+    def approve(self, id: TaskId) -> Receipt:
+        """Let a task that waits for approval, or for a decision, go on."""
+        return self._command(Approve(id=id), f"approved {id!r}")
+
+    def reject(self, id: TaskId, why: str = "") -> Receipt:
+        """Refuse a task that waits for approval, or for a decision: it has failed."""
+        return self._command(Reject(id=id, why=why), f"rejected {id!r}")
+
+    def inject(self, id: TaskId, text: str) -> Receipt:
+        """Give the agent that works on `id` a piece of context; Python functions read `context.given`."""
+        check_text(text, "The context", MAX_TEXT, empty=False)
+        graph = self._machine.graph
+        if id in graph and not self._accepts(graph[id].role):
+            reason = f"The model that works on {id!r} takes no context in mid-answer; cancel and retry it."
+            return Receipt(what=f"context for {id!r}", accepted=False, reason=reason)
+        return self._command(Inject(id=id, text=text), f"gave {id!r} context")
+
+    def configure(self, **settings: Any) -> Receipt:
+        """Change settings of the run, such as policy, agents_per_role, retry_delay, routing or budget."""
+        what = ", ".join(f"{name} = {value!r}" for name, value in settings.items())
+        return self._command(Configure(changes=settings), f"set {what}")
+
+    def _command(self, command: Command, what: str) -> Receipt:
+        outcome = self._submit(command)
+        reason = getattr(outcome, "reason", "")
+        return Receipt(what=what, accepted=not reason, reason=reason)
