@@ -40,6 +40,7 @@ class Edits:
         after: Iterable[TaskId] = (),
         before: Iterable[TaskId] = (),
         id: TaskId | None = None,
+        base: int | None = None,
         **fields: Any,
     ) -> Receipt:
         """Add a task that waits for `after` and that `before` will wait for.
@@ -48,6 +49,7 @@ class Edits:
         ----------
         description : what to do.
         after, before : task ids, or a mapping from task id to information I.
+        base : the version it is made against, here and in the other edits; None for the present one.
         id : its name; by default made from the description.
         **fields : role, complexity, boost, critical, timeout, attempts, resources, join, inputs.
 
@@ -66,21 +68,25 @@ class Edits:
         words = [f"added {task.id!r}"]
         words += [f"after {', '.join(delta.after)}"] if delta.after else []
         words += [f"before {', '.join(delta.before)}"] if delta.before else []
-        return self.apply(delta, " ".join(words), id=task.id)
+        return self.apply(delta, " ".join(words), base=base, id=task.id)
 
-    def remove_task(self, id: TaskId) -> Receipt:
+    def remove_task(self, id: TaskId, *, base: int | None = None) -> Receipt:
         """Remove a task and the dependencies that touch it."""
-        return self.apply(RemoveTask(id=id), f"removed {id!r}")
+        return self.apply(RemoveTask(id=id), f"removed {id!r}", base=base)
 
-    def add_dependency(self, before: TaskId, after: TaskId, information: float = 0.0) -> Receipt:
+    def add_dependency(
+        self, before: TaskId, after: TaskId, information: float = 0.0, *, base: int | None = None
+    ) -> Receipt:
         """Make `after` wait for `before`; `information` units move between them."""
         delta = AddDependency(before=before, after=after, information=information)
-        return self.apply(delta, f"{after!r} now waits for {before!r}")
+        return self.apply(delta, f"{after!r} now waits for {before!r}", base=base)
 
-    def remove_dependency(self, before: TaskId, after: TaskId) -> Receipt:
+    def remove_dependency(self, before: TaskId, after: TaskId, *, base: int | None = None) -> Receipt:
         """No longer make `after` wait for `before`."""
         return self.apply(
-            RemoveDependency(before=before, after=after), f"{after!r} no longer waits for {before!r}"
+            RemoveDependency(before=before, after=after),
+            f"{after!r} no longer waits for {before!r}",
+            base=base,
         )
 
     def revise_dependency(self, before: TaskId, after: TaskId, information: float) -> Receipt:
@@ -98,10 +104,10 @@ class Edits:
         delta = ExpandTask(id=id, tasks=tuple(part.tasks.values()), dependencies=tuple(part.dependencies()))
         return self.apply(delta, f"expanded {id!r} into {', '.join(part)}")
 
-    def revise(self, id: TaskId, **changes: Any) -> Receipt:
+    def revise(self, id: TaskId, *, base: int | None = None, **changes: Any) -> Receipt:
         """Change fields of a task, such as description, role, complexity, boost, critical or attempts."""
         what = ", ".join(f"{name} = {value!r}" for name, value in changes.items())
-        return self.apply(ReviseTask(id=id, changes=changes), f"revised {id!r}: {what}")
+        return self.apply(ReviseTask(id=id, changes=changes), f"revised {id!r}: {what}", base=base)
 
     def apply(
         self, delta: Delta, what: str = "", *, base: int | None = None, id: str = "", by: str = "user"

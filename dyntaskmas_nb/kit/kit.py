@@ -176,7 +176,8 @@ class Kit:
             return live
         going = self._parts.going.get(id)
         if going and not going[0].machine.ended:  # it goes on, and nobody kept its handle
-            run = self._live[id] = Run(*going, self._parts, self)
+            engine, background, driver = going
+            run = self._live[id] = Run(engine, background, driver, self._parts, self)
             return run
         events = self._parts.journal.events(id)
         first = events[0]

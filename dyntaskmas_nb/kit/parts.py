@@ -8,9 +8,10 @@ from typing import Any
 
 from dyntaskmas_nb.agents.roles import Behaviours
 from dyntaskmas_nb.apee.engine import Engine
-from dyntaskmas_nb.apee.journal import Journal
+from dyntaskmas_nb.apee.journal import Journal, RunInfo
 from dyntaskmas_nb.apee.machine import Machine
-from dyntaskmas_nb.core.settings import Settings
+from dyntaskmas_nb.core.settings import ANY_ROLE, Settings
+from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.kit.background import Background
 from dyntaskmas_nb.kit.wiring import Wiring
 from dyntaskmas_nb.llm.protocol import Backend
@@ -19,6 +20,7 @@ from dyntaskmas_nb.sacms.store import ContextStore
 
 #: Seconds that closing waits for what runs to stop.
 PATIENCE = 5.0
+JOURNAL = "journal.sqlite"
 
 
 class Parts:
@@ -28,7 +30,8 @@ class Parts:
         self.backend = backend
         self.behaviours = behaviours
         self.home = home
-        self.journal = Journal(None if home is None else home / "journal.sqlite")
+        self.journal = Journal(None if home is None else home / JOURNAL)
+        self.going: dict[str, list[Any]] = {}  # engine, loop and driver of a run
         self._store: ContextStore | None = None
         self._real: Background | None = None
         self._virtual: list[Background] = []
@@ -69,17 +72,32 @@ class Parts:
         return Engine(machine, wiring.perform, background.clock, self.journal, wiring.decide), wiring
 
     def drive(self, engine: Engine, background: Background) -> Future[None]:
-        """Let the engine run on its loop; the journal's list learns how it ended."""
+        """Let the engine run on its loop; when it stops, another process may go on with the run."""
+        run, this = engine.machine.run, [engine, background]
+        self.going[run] = this
 
-        async def run() -> None:
+        async def drive() -> None:
             try:
                 await engine.run()
             finally:
-                ended = engine.machine.ended
-                self.journal.set_status(engine.machine.run, ended.status if ended else "interrupted")
+                if self.going.get(run) is this:  # and nobody drives it again already
+                    del self.going[run]
+                    self.journal.release(run)
 
-        self._drivers.append(background.spawn(run))
-        return self._drivers[-1]
+        driver = background.spawn(drive)
+        this.append(driver)
+        self._drivers.append(driver)
+        return driver
+
+    def take(self, info: RunInfo) -> None:
+        """Make an interrupted run this kit's; refuse it where its Python functions are missing."""
+        here = set(self.behaviours.roles)
+        if missing := [role for role in info.functions if not {role, ANY_ROLE} & here]:
+            raise InvalidInput(
+                f"Run {info.run!r} works with Python functions for {', '.join(map(repr, missing))}; go on "
+                f"from Python: Kit(agents={{{missing[0]!r}: …}}).open_run({info.run!r})."
+            )
+        self.journal.claim(info.run)
 
     def close(self) -> None:
         """Interrupt every run, free model and store, end the loops, close the journal; once."""

@@ -183,6 +183,11 @@ class Run(Edits, Steering, Past, Insight, Planning):
         now = self.snapshot()
         return fragment(now, edge_weights(now.graph, now.settings))
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        from dyntaskmas_nb.ui.panel import mimebundle
+
+        return mimebundle(self)
+
     def timeline(self, width: int = 72) -> str:
         """The timeline by agent as text."""
         from dyntaskmas_nb.view.text import timeline_text

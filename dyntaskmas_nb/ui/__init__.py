@@ -1,0 +1,1 @@
+"""The notebook's widgets: a run watched and steered by hand."""
