@@ -44,7 +44,15 @@ class MissingExtra(DynTaskError, ImportError):
 
 
 class StoreError(DynTaskError):
-    """The context store or the journal could not be opened, read or written."""
+    """The context store or the journal could not be opened, read or written.
+
+    `retryable`: because of SQLite's `cause` (no space, or another process writes) it may work later.
+    """
+
+    def __init__(self, message: str, cause: BaseException | None = None) -> None:
+        super().__init__(message)
+        passing = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY")
+        self.retryable = getattr(cause, "sqlite_errorname", "").startswith(passing)
 
 
 class RunFailed(DynTaskError):

@@ -23,9 +23,9 @@ class Item:
 class Context(Mapping[TaskId, Any]):
     """A read-only mapping from predecessor id to a copy of its result, in the order of the dependencies.
 
-    Beside it stand the user's `request`, what the store found `relevant`, which task of which run on which
-    attempt (from 1) this is, the run's seed, the task's priority (higher first), and what somebody gave the
-    agent while it works (`given`, a list that grows).
+    Beside it stand the user's `request`, what the store found `relevant`, which agent is at which task of
+    which run on which attempt (from 1), the run's seed, the task's priority (higher first), and what somebody
+    gave the agent while it works (`given`, a list that grows).
 
     Examples
     --------
@@ -39,6 +39,7 @@ class Context(Mapping[TaskId, Any]):
     relevant: tuple[Item, ...] = ()
     task_id: TaskId = ""
     run: str = ""
+    agent: str = ""
     attempt: int = 1
     seed: int = 0
     priority: float = 0.0

@@ -11,6 +11,7 @@ from dyntaskmas_nb.agents.outcome import Agent
 from dyntaskmas_nb.core.settings import ANY_ROLE
 from dyntaskmas_nb.core.task import MAX_NAME, check_text
 from dyntaskmas_nb.errors import AgentError, InvalidInput
+from dyntaskmas_nb.llm.price import Price
 from dyntaskmas_nb.llm.protocol import Backend
 
 
@@ -23,7 +24,10 @@ class Behaviours:
     __slots__ = ("_by_role", "_llama")
 
     def __init__(
-        self, agents: Mapping[str, Callable[..., Any]] | None = None, backend: Backend | None = None
+        self,
+        agents: Mapping[str, Callable[..., Any]] | None = None,
+        backend: Backend | None = None,
+        price: Price = Price(),
     ) -> None:
         if not isinstance(agents, Mapping | None):
             raise InvalidInput(f'agents must be a dict {{"role": function}}, not {type(agents).__name__}.')
@@ -32,7 +36,7 @@ class Behaviours:
             check_text(role, "The role of an agent", MAX_NAME, empty=False)
             own = isinstance(function, FunctionAgent | LlamaAgent)
             self._by_role[role] = function if own else FunctionAgent(function)
-        self._llama = None if backend is None else LlamaAgent(backend)
+        self._llama = None if backend is None else LlamaAgent(backend, price)
 
     @property
     def roles(self) -> tuple[str, ...]:

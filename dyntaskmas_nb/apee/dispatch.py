@@ -43,7 +43,7 @@ class Dispatcher:
         m, record = self._m, self._m.records.get(id)
         if record is None or record.state is not READY:
             return
-        waits = m.graph.tasks[id].approval and not record.approved
+        waits = m.graph._tasks[id].approval and not record.approved
         if waits and not record.hold:
             m.hold(id, record, "approval", "waits for approval", t)
         elif record.hold == "approval" and not waits:
@@ -68,13 +68,18 @@ class Dispatcher:
         m, queue = self._m, self._m.queue
         held: list[TaskId] = []
         self.locks.prune(queue)
+        settled: set[str] = set()
         while len(queue) and (not m.paused or m.credits):
-            served = [front for front in queue.fronts() if self._served(front[1])]
-            if not served:
+            first, role = None, ""
+            for other in queue.roles():
+                entry = queue.first(other)
+                better = entry is not None and (first is None or entry < first)
+                if better and other not in settled and self._served(other):
+                    first, role = entry, other
+            if first is None:
                 break
-            first, role = min(served)
             id = queue.pop(role)
-            record, task = m.records[id], m.graph.tasks[id]
+            record, task = m.records[id], m.graph._tasks[id]
             if not self.locks.available(task, record.order):
                 held.append(id)
             elif (id, "before") in self.breakpoints and id not in self.passed:
@@ -88,6 +93,7 @@ class Dispatcher:
                 self._start(id, record, agent, -first[0], t)
             else:
                 held.append(id)
+                settled.update([role] if patient else [])
         for id in held:
             if m.records[id].state is READY:
                 self._enqueue(id)
@@ -113,7 +119,7 @@ class Dispatcher:
 
     def hopeless(self, id: TaskId) -> str:
         """Why nothing would ever happen to a ready task: no agent has its role, none can be hired."""
-        role = self._m.graph.tasks[id].role
+        role = self._m.graph._tasks[id].role
         if self.hiring or self._m.pool.count(role):
             return ""
         has = ", ".join(sorted({role for agent in self._m.pool for role in agent.spec.roles}))
@@ -121,7 +127,7 @@ class Dispatcher:
 
     def _enqueue(self, id: TaskId) -> None:
         m = self._m
-        m.queue.push(id, m.graph.tasks[id].role, m.priority(id), m.records[id].order)
+        m.queue.push(id, m.graph._tasks[id].role, m.ranking[id], m.records[id].order)
 
     def _served(self, role: str) -> bool:
         return self._m.pool.pick(role) is not None or self._may_hire(role)
@@ -158,7 +164,7 @@ class Dispatcher:
 
     def _start(self, id: TaskId, record: Record, agent: Agent, priority: float, t: float) -> None:
         m = self._m
-        task = m.graph.tasks[id]
+        task = m.graph._tasks[id]
         self.locks.take(task)
         self.passed.discard(id)
         m.credits -= m.paused

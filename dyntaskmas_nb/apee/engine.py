@@ -34,9 +34,11 @@ log = logging.getLogger(__name__)
 
 #: Characters kept of an agent's error.
 MAX_ERROR = 2_000
+#: Seconds after which what could not be stored for want of space is tried again.
+RETRY = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Assignment:
     """One attempt at a task, with the results of its predecessors in the order it declares them.
 
@@ -93,7 +95,7 @@ class Engine:
         self, machine: Machine, perform: Perform, clock: Clock, journal: Journal, decide: Decide | None = None
     ) -> None:
         self.machine = machine
-        self.failure = ""
+        self.failure = self.trouble = ""
         self.finished = anyio.Event()
         self._perform = perform
         self._decide = decide
@@ -160,7 +162,8 @@ class Engine:
             event = decode(encode(event))  # a copy of our own, and the one the journal will give back
         except (DynTaskError, TypeError, RecursionError) as error:
             refused = events.CommandRejected if isinstance(change, Command) else events.DeltaRejected
-            reason = str(error) if self.finished.is_set() else f"This cannot be written down as JSON: {error}"
+            closed = self.finished.is_set() or self.trouble
+            reason = str(error) if closed else f"This cannot be written down as JSON: {error}"
             return refused(self.now(), number, reason)
         answered, slot = self._answers[number] = anyio.Event(), []
         self.post(event)
@@ -170,6 +173,8 @@ class Engine:
     def _check_open(self) -> None:
         if self.finished.is_set():
             raise InvalidInput(f"The run has ended ({self.machine.status}); nothing was changed.")
+        if self.trouble:
+            raise InvalidInput(f"{self.trouble} Nothing was changed.")
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Have `changed` called after every turn and at the end, on this loop; return what ends that."""
@@ -178,7 +183,7 @@ class Engine:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until `condition` holds after a turn, or the run has ended."""
-        if self.finished.is_set() or condition():
+        if self.finished.is_set() or (self._saved == len(self.machine.log) and condition()):
             return
         watch = (condition, anyio.Event())
         self._watches.append(watch)
@@ -189,6 +194,9 @@ class Engine:
 
     async def run(self) -> None:
         """Drive the machine until the run has ended; raises only when cancelled from outside."""
+        finished = (
+            self.finished
+        )  # an edit may go on with the run while agents that will not stop are waited for
         try:
             if self.machine.ended and not self._reopened:
                 return
@@ -198,7 +206,7 @@ class Engine:
                     self._reopened = False
                     await self._wait()
                     await self._turn(group)
-                self._release_all()  # before waiting for agents that will not stop
+                self._release_all()
                 group.cancel_scope.cancel()
         except Exception as error:
             log.exception("run %s stopped", self.machine.run)
@@ -206,7 +214,8 @@ class Engine:
             kind = "" if isinstance(cause, StoreError) else f"{type(cause).__name__}: "
             self.failure = f"{kind}{cause}"
         finally:
-            self._release_all()
+            if self.finished is finished:
+                self._release_all()
 
     # -- turns ---------------------------------------------------------------------------------------
 
@@ -230,10 +239,14 @@ class Engine:
             effects += self.machine.step(events.TurnEnded(t))
         await self._save()
         for effect in effects:
-            self._carry_out(effect, group)
-        for watch in [watch for watch in self._watches if watch[0]()]:
-            watch[1].set()
-            self._watches.remove(watch)
+            if type(effect) is StartTask:  # by far the most frequent
+                self._start(effect, group)
+            else:
+                self._carry_out(effect, group)
+        if self._watches:
+            for watch in [watch for watch in self._watches if watch[0]()]:
+                watch[1].set()
+                self._watches.remove(watch)
         self._tell()
 
     def _tell(self) -> None:
@@ -245,18 +258,23 @@ class Engine:
                 self._watchers.pop(changed, None)
 
     async def _save(self) -> None:
-        """Journal what is new; nothing leaves the process before this returns."""
-        new, first = self.machine.log[self._saved :], self._saved
+        """Journal what is new; nothing leaves the process before this returns. Without space it waits."""
+        new = self.machine.log[self._saved :]
+        while True:
+            try:
+                self._journal.append(self.machine.run, self._saved, new)
+                break
+            except StoreError as error:
+                if self._clock.virtual or not error.retryable:
+                    raise
+                self.trouble = f"{error} It is tried again every second; nothing is lost meanwhile."
+                self._tell()
+                await anyio.sleep(RETRY)
+        self.trouble = ""
         self._saved += len(new)
-        if self._clock.virtual:
-            self._journal.append(self.machine.run, first, new)
-        else:
-            await anyio.to_thread.run_sync(self._journal.append, self.machine.run, first, new)
 
     def _carry_out(self, effect: Effect, group: TaskGroup) -> None:
         match effect:
-            case StartTask():
-                self._start(effect, group)
             case StopTask(task=id, attempt=attempt):
                 if running := self._running.get((id, attempt)):
                     running[1].cancel()
@@ -273,6 +291,8 @@ class Engine:
                 if entry := self._answers.pop(number, None):
                     entry[1].append(outcome)
                     entry[0].set()
+            case StartTask():
+                self._start(effect, group)
             case _:
                 assert_never(effect)
 
@@ -294,11 +314,11 @@ class Engine:
     def assignment(self, id: TaskId, attempt: int, agent: str, priority: float = 0.0) -> Assignment:
         """What `agent` is given for an attempt at task `id`."""
         machine, records = self.machine, self.machine.records
-        given = [before for before in machine.graph.predecessors(id) if records[before].state in SATISFIED]
+        given = [before for before in machine.graph._pred[id] if records[before].state in SATISFIED]
         return Assignment(
             run=machine.run,
             request=machine.request,
-            task=machine.graph[id],
+            task=machine.graph._tasks[id],
             attempt=attempt,
             agent=agent,
             access=machine.pool.agents[agent].spec.access,
@@ -338,7 +358,7 @@ class Engine:
         with scope:
             try:
                 answer = await self._perform(job)
-                outcome = events.TaskDone(self.now(), id, attempt, answer.result, answer.tokens)
+                outcome = events.TaskDone(self.now(), id, attempt, answer.result, answer.tokens, answer.cost)
             except AgentError as error:
                 outcome = events.TaskFailed(self.now(), id, attempt, _said(error), error.retryable)
             except Exception as error:

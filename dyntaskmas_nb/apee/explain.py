@@ -32,8 +32,8 @@ class Explanation:
     def __repr__(self) -> str:
         numbers = ", ".join(f"{name} = {value:g}" for name, value in self.operands.items())
         lines = [f"{self.id} is {self.state}", f"priority {self.priority:g}: {self.equation}"]
-        lines += [f"  {numbers}"] if numbers else []
-        lines += [f"  set by its successor {self.successor!r}"] if self.successor else []
+        lines += [f"with {numbers}"] if numbers else []
+        lines += [f"set by its successor {self.successor!r}"] if self.successor else []
         lines += [f"agent: {self.agent}"] if self.agent else []
         lines += [f"waits: {sentence}" for sentence in self.waits]
         lines += [f"made by: {self.made}"] if self.made else []

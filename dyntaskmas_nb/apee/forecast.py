@@ -68,9 +68,9 @@ class Preview:
             f"makespan       {seconds_text(old.makespan)} → {seconds_text(new.makespan)}"
             + (f" ({sooner})" if self.gain else " (the same)"),
             f"critical path  {_path(old.critical_path)}",
-            f"           now {_path(new.critical_path)}",
+            f"… after        {_path(new.critical_path)}",
             f"starts next    {', '.join(old.order[:6]) or 'nothing'}",
-            f"           now {', '.join(new.order[:6]) or 'nothing'}",
+            f"… after        {', '.join(new.order[:6]) or 'nothing'}",
             f"tokens, cost   {old.tokens:,}, {old.cost:.4g} → {new.tokens:,}, {new.cost:.4g}",
         ]
         if self.reruns:

@@ -98,15 +98,20 @@ class Ledger:
 
     def adopt(self, ids: Iterable[TaskId], t: float) -> list[TaskId]:
         """Bring records and states in line with the graph around the touched `ids`; return what reruns."""
-        known = []
+        known, new = [], []
         for id in sorted(ids):
-            if id not in self._graph:
-                self._remove(id)
-                continue
-            if id not in self.records:
-                self.records[id] = self._removed.pop(id, Record())
-                self.open += 1
-            known.append(id)
+            if id in self.records:
+                if id in self._graph:
+                    known.append(id)
+                else:
+                    self._remove(id)
+            elif id in self._graph:
+                new.append(id)
+                self.records[id] = self._removed.pop(id) if id in self._removed else Record()
+        self.open += len(new)
+        new.sort(key=self._graph._position.__getitem__)
+        for id in new:
+            self._review(id, t)
         return self.settle(known, t)
 
     def _remove(self, id: TaskId) -> None:
@@ -175,7 +180,7 @@ class Ledger:
     def holds(self, id: TaskId, source: Source) -> bool:
         """Whether a task would be given now what `source` says it was given."""
         was, inputs = source
-        task, before = self._graph.tasks[id], self._graph._pred[id]
+        task, before = self._graph._tasks[id], self._graph._pred[id]
         if task is not was and any(getattr(task, name) != getattr(was, name) for name in DEFINING):
             return False
         for other, version in inputs:
@@ -245,7 +250,7 @@ class Ledger:
         self._order += 1
         record.order = self._order
         self.newly_ready.append(id)
-        if self._graph.tasks[id].join.kind == "first_valid":
+        if self._graph._tasks[id].join.kind == "first_valid":
             self._drop_losers(id, t)
 
     def finish(self, id: TaskId, record: Record, result: Any, t: float, reason: str = "") -> None:
@@ -306,7 +311,7 @@ class Ledger:
         """
         record = self.records[id]
         total = len(self._graph._pred[id])
-        needed = self._graph.tasks[id].join.needed(total)
+        needed = self._graph._tasks[id].join.needed(total)
         new = BLOCKED if total - record.dead < needed else PENDING
         if record.arrived >= needed:
             new = READY

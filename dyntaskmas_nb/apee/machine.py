@@ -44,11 +44,12 @@ from dyntaskmas_nb.core.delta import Batch, Delta, ReviseTask, changed, touched
 from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, WakeAt
 from dyntaskmas_nb.core.event import Event, Input, RunStatus
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.settings import RETRY_LONGEST, Settings
+from dyntaskmas_nb.core.settings import RETRY_LONGEST, Budget, Settings
 from dyntaskmas_nb.core.task import SATISFIED, TaskId
 from dyntaskmas_nb.dtgg.update import apply
 from dyntaskmas_nb.errors import DynTaskError
 
+NO_BUDGET = Budget()
 #: Failures of one task after which its monitor is not asked any more.
 MOST_FAILURES = 10
 #: Changes of a task that give one that failed no other chance.
@@ -184,7 +185,7 @@ class Machine:
         for id, record in self.records.items():
             if record.hold == "monitor":
                 self.effects.append(
-                    AskMonitor(self.settings.monitor, self.graph.tasks[id], record.attempt, record.reason)
+                    AskMonitor(self.settings.monitor, self.graph._tasks[id], record.attempt, record.reason)
                 )
         self.ledger.rearm(t)
         self.watch_budget(t)
@@ -194,7 +195,7 @@ class Machine:
             record = self.records[id]
             if id not in event.results or record.state.ended or record.state is RUNNING:
                 continue
-            source = self.graph.tasks[id], self.ledger.inputs(id)
+            source = self.graph._tasks[id], self.ledger.inputs(id)
             if self.ledger.holds(id, source):
                 record.source = source
                 self.ledger.finish(id, record, event.results[id], event.t, f"shared by {event.source}")
@@ -258,7 +259,7 @@ class Machine:
         if record.state in (FAILED, SKIPPED) and not INCIDENTAL.issuperset(delta.changes):
             self.ledger.reopen(delta.id, record, t, "it was revised")
             reruns = [delta.id]
-        elif record.state is FAILED and not self.graph.tasks[delta.id].critical:
+        elif record.state is FAILED and not self.graph._tasks[delta.id].critical:
             self.ledger.set(delta.id, record, SKIPPED, t, record.reason)
         else:
             return []
@@ -309,7 +310,7 @@ class Machine:
             self.dispatcher.hit(id, "after", t)
 
     def _on_failure(self, id: TaskId, record: Record, event: events.TaskFailed, t: float) -> None:
-        task, monitor = self.graph.tasks[id], self.settings.monitor
+        task, monitor = self.graph._tasks[id], self.settings.monitor
         record.failures += 1
         if record.agent not in record.avoid:
             record.avoid += (record.agent,)
@@ -322,7 +323,7 @@ class Machine:
 
     def _rule(self, id: TaskId, record: Record, t: float, error: str, *, retryable: bool = True) -> None:
         """Retry after a while on a different agent; then skip what is not critical, else fail."""
-        if not retryable or record.failures >= self.graph.tasks[id].attempts:
+        if not retryable or record.failures >= self.graph._tasks[id].attempts:
             self.give_up(id, t, error)
             return
         if record.state is not READY:
@@ -358,7 +359,7 @@ class Machine:
 
     def give_up(self, id: TaskId, t: float, reason: str) -> None:
         """A task has failed for good: it is skipped, or what waits for it is blocked."""
-        state = FAILED if self.graph.tasks[id].critical else SKIPPED
+        state = FAILED if self.graph._tasks[id].critical else SKIPPED
         self.ledger.close(id, self.records[id], state, t, reason)
 
     def _again(self, id: TaskId, record: Record, t: float, reason: str = "") -> None:
@@ -395,6 +396,8 @@ class Machine:
     def over_budget(self, t: float, *, another: bool = False) -> bool:
         """Stop the run when it has spent what it may, or would by `another` attempt; say whether it did."""
         budget = self.settings.budget
+        if budget is NO_BUDGET or budget == NO_BUDGET:
+            return False
         for name, spent, most in (
             ("tokens", self.tokens, budget.tokens),
             ("cost", self.cost, budget.cost),

@@ -26,6 +26,7 @@ class Agent:
     assigned: int = 0
     completed: int = 0
     busy: float = 0.0
+    place: tuple[float, int, int, Agent] | None = None
 
     @property
     def free(self) -> bool:
@@ -43,7 +44,7 @@ class Pool:
 
     def __init__(self) -> None:
         self.agents: dict[str, Agent] = {}
-        self._free: dict[str, list[tuple[float, int, int, str]]] = {}
+        self._free: dict[str, list[tuple[float, int, int, Agent]]] = {}
         self._by_role: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Agent]:
@@ -83,7 +84,7 @@ class Pool:
         able = [
             a for a in self if a.spec.id not in avoid and (role in a.spec.roles or ANY_ROLE in a.spec.roles)
         ]
-        return sorted(able, key=lambda agent: (role not in agent.spec.roles, self._entry(agent)))
+        return sorted(able, key=lambda a: (role not in a.spec.roles, a.load, a.assigned, a.index))
 
     def newcomer(self, role: str) -> AgentSpec:
         """Who would be hired next for `role`: called after it, numbered from the second on."""
@@ -104,20 +105,17 @@ class Pool:
         self._offer(agent)
 
     def _offer(self, agent: Agent) -> None:
-        if agent.free:
-            entry = self._entry(agent)
+        """Put a free agent in its place, by which older places in the heaps are known to be stale."""
+        agent.place = place = (agent.load, agent.assigned, agent.index, agent) if agent.free else None
+        if place:
             for role in agent.spec.roles:
-                heappush(self._free.setdefault(role, []), entry)
+                heappush(self._free.setdefault(role, []), place)
 
     def _first(self, role: str) -> Agent | None:
         heap = self._free.get(role)
         while heap:
-            agent = self.agents[heap[0][3]]
-            if heap[0] == self._entry(agent) and agent.free:
+            agent = heap[0][3]
+            if agent.place is heap[0]:
                 return agent
             heappop(heap)
         return None
-
-    @staticmethod
-    def _entry(agent: Agent) -> tuple[float, int, int, str]:
-        return agent.load, agent.assigned, agent.index, agent.spec.id

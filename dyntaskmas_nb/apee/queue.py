@@ -36,15 +36,16 @@ class ReadyQueue:
         """Take `id` out if it is in."""
         self._live.pop(id, None)
 
-    def fronts(self) -> list[tuple[Entry, str]]:
-        """The best entry of every role that has one, with the role."""
-        return [(entry, role) for role in list(self._heaps) if (entry := self.first(role))]
+    def roles(self) -> list[str]:
+        """Roles that may have ready tasks."""
+        return list(self._heaps)
 
     def first(self, role: str) -> Entry | None:
         """Best entry of `role` without taking it."""
         heap = self._heaps.get(role)
         while heap:
-            if self._live.get(heap[0][2]) == (role, heap[0]):
+            live = self._live.get(heap[0][2])
+            if live and live[1] is heap[0]:
                 return heap[0]
             heappop(heap)
         self._heaps.pop(role, None)

@@ -1,4 +1,4 @@
-"""``dyntaskmas run | runs | doctor``: plan, run and look from a terminal.
+"""``dyntaskmas run | resume | runs | doctor``: plan, run and look from a terminal.
 
 Exit status: 0 the run is done, 1 it failed, 2 something given was wrong (one line says what), 130 Ctrl-C.
 """
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from dyntaskmas_nb.apee.priority import POLICIES
 from dyntaskmas_nb.cli.doctor import doctor
-from dyntaskmas_nb.cli.running import INTERRUPTED, list_runs, run
+from dyntaskmas_nb.cli.keeping import list_runs, resume
+from dyntaskmas_nb.cli.running import INTERRUPTED, run
 from dyntaskmas_nb.errors import DynTaskError
+from dyntaskmas_nb.kit.kit import HOME
 from dyntaskmas_nb.view.words import printable
-
-HOME = ".dyntaskmas"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,21 +48,33 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("what", metavar="SENTENCE | plan.json", help="what to do, or a plan file")
     command.add_argument("--agents", type=int, metavar="N", help="N agents that take every role")
     command.add_argument("--policy", default="upward_rank", help=f"priority rule: {', '.join(POLICIES)}")
-    command.add_argument(
-        "--model",
-        metavar="NAME",
-        help="embedded (default), simulated[:constant:S | :lognormal:MEDIAN,SIGMA | :table2:N], "
-        "an OpenAI-compatible URL, or a checkpoint directory",
-    )
     command.add_argument("--clock", choices=("real", "virtual"), default="real")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--html", metavar="FILE", help="write graph, timeline and result to one HTML file")
-    command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    command.add_argument("--home", default=HOME, help="journal and context store (default: %(default)s)")
+    _shared(command, model=True)
     command.set_defaults(action=run)
+    command = commands.add_parser("resume", help="go on with a run that was interrupted")
+    command.add_argument("id", metavar="ID", help="the run, as `dyntaskmas runs` lists it")
+    _shared(command, model=True)
+    command.set_defaults(action=resume)
     command = commands.add_parser("runs", help="list the runs in the journal")
-    command.add_argument("--home", default=HOME, help="journal and context store (default: %(default)s)")
+    _shared(command, model=False)
     command.set_defaults(action=list_runs)
     command = commands.add_parser("doctor", help="say what is available here, and what to do about the rest")
     command.set_defaults(action=doctor)
     return parser
+
+
+def _shared(command: argparse.ArgumentParser, *, model: bool) -> None:
+    """What several commands take; `model` for those that run something."""
+    if model:
+        command.add_argument(
+            "--model",
+            metavar="NAME",
+            help="embedded (default), simulated[:constant:S | :lognormal:MEDIAN,SIGMA | :table2:N], "
+            "an OpenAI-compatible URL, or a checkpoint directory",
+        )
+        command.add_argument(
+            "--html", metavar="FILE", help="write graph, timeline and result to one HTML file"
+        )
+    command.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    command.add_argument("--home", default=HOME, help="journal and context store (default: %(default)s)")

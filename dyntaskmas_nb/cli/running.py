@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from dyntaskmas_nb.core.settings import universal_agents
 from dyntaskmas_nb.core.snapshot import Snapshot
 from dyntaskmas_nb.dtgg.planner import check_sentence
 from dyntaskmas_nb.errors import DynTaskError, InvalidInput, RunCancelled, RunFailed, StoreError
-from dyntaskmas_nb.kit.kit import Kit
+from dyntaskmas_nb.kit.kit import HOME, Kit
 from dyntaskmas_nb.kit.run import Run
 from dyntaskmas_nb.view.numbers import measured
 from dyntaskmas_nb.view.text import numbers_text, plan_text, progress_text, timeline_text
@@ -30,53 +31,46 @@ def run(options: argparse.Namespace) -> int:
     what = _checked(read_what(options.what))
     if options.agents is not None:
         universal_agents(options.agents)
-    if options.html:
-        _check_writable(Path(options.html))
+    check_writable(options.html)
     kit = Kit(options.model, home=options.home, policy=options.policy, clock=options.clock, seed=options.seed)
     with kit:
-        started = kit.start(what, agents=options.agents)
-        try:
-            result = _follow(started, quiet=options.json)
-            failure = ""
-        except (RunFailed, RunCancelled) as error:
-            result, failure = None, str(error)
-        except KeyboardInterrupt:
-            print(
-                f"\ndyntaskmas: interrupted; go on with Kit(home={options.home!r}).open_run({started.id!r})",
-                file=sys.stderr,
-            )
-            return INTERRUPTED
-        if options.html:
-            started.to_html(options.html)
-        now = started.snapshot()
+        return follow(kit.start(what, agents=options.agents), options)
+
+
+def follow(started: Run, options: argparse.Namespace) -> int:
+    """Wait for the end of a run, show it as `options` ask, and return the exit status."""
+    result, failure, status = None, "", 0
+    try:
+        result = _follow(started, quiet=options.json)
+    except (RunFailed, RunCancelled) as error:
+        failure, status = str(error), 1
+    except DynTaskError as error:  # there is no plan, and so nothing to show
+        if not options.json:
+            raise
+        failure, status = str(error), 2
+    except KeyboardInterrupt:
+        print(f"\ndyntaskmas: interrupted; go on with: {_again(started.id, options)}", file=sys.stderr)
+        return INTERRUPTED
+    if options.html:
+        started.to_html(options.html)
+    now = started.snapshot()
     if options.json:
-        _write_json(report(now, result))
+        write_json(report(now, result, failure))
     else:
         _show_end(now, result, failure, options.html)
-    return 1 if failure else 0
+    return status
+
+
+def _again(id: str, options: argparse.Namespace) -> str:
+    """The command that goes on with a run, as a shell takes it."""
+    given = {"--home": options.home, "--model": options.model}
+    words = [word for name, value in given.items() if value not in (None, HOME) for word in (name, value)]
+    return shlex.join(["dyntaskmas", "resume", id, *words])
 
 
 def _checked(what: str | dict[str, Any]) -> str | TaskGraph:
     """The request, found good before anything is made for it."""
     return check_sentence(what) if isinstance(what, str) else TaskGraph.from_plan(what)
-
-
-def list_runs(options: argparse.Namespace) -> int:
-    """Print the runs in the journal."""
-    from dyntaskmas_nb.apee.journal import Journal
-
-    path = Path(options.home) / "journal.sqlite"
-    if not path.exists():
-        raise InvalidInput(
-            f"There is no journal in {options.home}; runs are kept where `dyntaskmas run` was called."
-        )
-    journal = Journal(path)
-    try:
-        for info in journal.runs():
-            print(f"{info.run}  {info.status:<11}  {printable(info.request, 80)}")
-    finally:
-        journal.close()
-    return 0
 
 
 def read_what(text: str) -> str | dict[str, Any]:
@@ -124,13 +118,13 @@ def _parse(data: bytes, path: Path) -> dict[str, Any]:
     return plan
 
 
-def report(now: Snapshot, result: Any) -> dict[str, Any]:
+def report(now: Snapshot, result: Any, failure: str = "") -> dict[str, Any]:
     """What ``--json`` prints: times in seconds, utilisation as a share."""
     measures = measured(now)
     return {
         "run": now.run,
         "status": now.status,
-        "reason": now.reason,
+        "reason": now.reason or failure,
         "tasks": len(now.graph),
         "edges": sum(1 for _ in now.graph.dependencies()),
         "agents": sum(agent.slots for agent in now.agents),
@@ -217,8 +211,11 @@ def _width() -> int:
         return 78
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(name: str | None) -> None:
     """Refuse before the run what could not be written after it."""
+    if not name:
+        return
+    path = Path(name)
     folder = path.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -228,7 +225,8 @@ def _check_writable(path: Path) -> None:
         raise StoreError(f"{folder} is not writable; choose another place for --html.")
 
 
-def _write_json(value: object) -> None:
+def write_json(value: object) -> None:
+    """Print a value as JSON."""
     import orjson
 
     sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, TypeAlias
 
 from dyntaskmas_nb.core.task import Join, Task, TaskId
@@ -102,32 +103,29 @@ Delta: TypeAlias = (
 )
 
 
-def touched(delta: Delta) -> frozenset[TaskId]:
+def touched(delta: Delta) -> set[TaskId]:
     """Ids of the tasks that `delta` names: what must be untouched since its base for it to be rebased."""
     match delta:
         case AddTask(task=task, after=after, before=before):
-            return frozenset({task.id, *after, *before})
+            return {task.id, *after, *before}
         case ExpandTask(id=id, tasks=tasks):
-            return frozenset({id, *(task.id for task in tasks)})
+            return {id, *(task.id for task in tasks)}
         case Batch(deltas=deltas):
-            return frozenset().union(*map(touched, deltas))
+            return set(chain.from_iterable(map(touched, deltas)))
         case RemoveTask() | ReviseTask() | SetJoin():
-            return frozenset({delta.id})
+            return {delta.id}
         case AddDependency() | RemoveDependency() | ReviseDependency():
-            return frozenset({delta.before, delta.after})
+            return {delta.before, delta.after}
 
 
-def changed(delta: Delta) -> frozenset[TaskId]:
-    """Ids of existing tasks whose own definition or predecessors `delta` changes.
-
-    These may not be running or finished; what is merely named (the predecessor in `AddTask.after`) may.
-    """
+def changed(delta: Delta) -> set[TaskId]:
+    """Ids of existing tasks whose own definition or predecessors `delta` changes."""
     match delta:
         case AddTask(before=before):
-            return frozenset(before)
+            return set(before)
         case AddDependency() | RemoveDependency() | ReviseDependency():
-            return frozenset({delta.after})
+            return {delta.after}
         case RemoveTask() | ReviseTask() | SetJoin() | ExpandTask():
-            return frozenset({delta.id})
+            return {delta.id}
         case Batch(deltas=deltas):
-            return frozenset().union(*map(changed, deltas))
+            return set(chain.from_iterable(map(changed, deltas)))

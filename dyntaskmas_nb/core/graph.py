@@ -35,7 +35,7 @@ class TaskGraph:
     (['a', 'b'], ('b',), ['a', 'b'])
     """
 
-    __slots__ = ("_next_position", "_position", "_pred", "_succ", "_tasks", "title", "version")
+    __slots__ = ("_next_position", "_places", "_position", "_pred", "_succ", "_tasks", "title", "version")
 
     def __init__(self, title: str = "") -> None:
         self.title = title
@@ -43,7 +43,8 @@ class TaskGraph:
         self._tasks: dict[TaskId, Task] = {}
         self._pred: dict[TaskId, dict[TaskId, float]] = {}
         self._succ: dict[TaskId, dict[TaskId, float]] = {}
-        self._position: dict[TaskId, int] = {}
+        self._position: dict[TaskId, float] = {}
+        self._places: set[float] = set()
         self._next_position = 0
 
     # -- reading -----------------------------------------------------------------------------------
@@ -116,7 +117,7 @@ class TaskGraph:
         """All ids, predecessors first; kept up to date by the updates, so this only sorts by position."""
         return sorted(self._tasks, key=self._position.__getitem__)
 
-    def position(self, id: TaskId) -> int:
+    def position(self, id: TaskId) -> float:
         """Place of `id` in the topological order: smaller than that of any successor. Gaps occur."""
         return self._position[id]
 
@@ -179,6 +180,7 @@ class TaskGraph:
         except graphlib.CycleError as error:
             raise cycle_error(error.args[1]) from None
         self._position = {id: place for place, id in enumerate(order)}
+        self._places = set(range(len(order)))
         self._next_position = len(order)
 
     def copy(self) -> TaskGraph:
@@ -189,6 +191,7 @@ class TaskGraph:
         new._pred = {id: dict(edges) for id, edges in self._pred.items()}
         new._succ = {id: dict(edges) for id, edges in self._succ.items()}
         new._position = dict(self._position)
+        new._places = set(self._places)
         new._next_position = self._next_position
         return new
 

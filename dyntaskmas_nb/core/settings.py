@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
@@ -93,9 +93,9 @@ def universal_agents(count: int) -> tuple[AgentSpec, ...]:
     return tuple(AgentSpec(id=f"agent {number}") for number in range(1, count + 1))
 
 
-def configured(settings: Settings, changes: dict[str, Any]) -> Settings:
-    """Return `settings` with `changes` applied and checked; raises `InvalidInput` naming the setting."""
-    known = [part.name for part in fields(Settings) if part.name not in FIXED]
+def configured(settings: Settings, changes: dict[str, Any], fixed: Collection[str] = FIXED) -> Settings:
+    """Return `settings` with `changes`, none of them `fixed`; raises `InvalidInput` naming what is wrong."""
+    known = [part.name for part in fields(Settings) if part.name not in fixed]
     if odd := [name for name in changes if name not in known]:
         raise InvalidInput(f"A run has no setting {odd[0]!r} to change; it has {', '.join(known)}.")
     if isinstance(budget := changes.get("budget"), dict):

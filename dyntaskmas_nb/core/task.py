@@ -142,6 +142,8 @@ def check_task(task: Task, entry: str = "") -> None:
 
     Raises `InvalidInput` naming the task or entry, the field and what it must be.
     """
+    if _plain(task):
+        return
     check_id(task.id, f"{entry}." if entry else "A task ")
     where = f"{entry}." if entry else f"Task {task.id!r}: "
     check_text(task.description, f"{where}description", MAX_TEXT)
@@ -162,6 +164,37 @@ def check_task(task: Task, entry: str = "") -> None:
             raise InvalidInput(f"{where}resources holds {shown(resource)}, which is not a Resource.")
         _flag(resource.exclusive, f"{where}resource exclusive")
         check_text(resource.key, f"{where}resource key", MAX_NAME, empty=False)
+
+
+def _plain(task: Task) -> bool:
+    """Whether a task is one of the usual kind, with nothing to complain of: quick, for plans of thousands."""
+    id, text, role, complexity = task.id, task.description, task.role, task.complexity
+    return (
+        type(id) is str is type(text) is type(role)
+        and 0 < len(id) <= MAX_NAME >= len(role) > 0
+        and len(text) <= MAX_TEXT
+        and id.isascii()
+        and role.isascii()
+        and text.isascii()
+        and "\0" not in text
+        and id.isprintable()
+        and role.isprintable()
+        and id == id.strip()
+        and bool(role.strip())
+        and type(complexity) is float
+        and 0.0 <= complexity <= LARGEST
+        and task.boost == 0.0
+        and task.timeout is None
+        and task.critical is True
+        and task.approval is False
+        and task.inputs is None
+        and task.attempts == 1
+        and type(task.attempts) is int
+        and task.join is ALL
+        and task.resources == ()
+        and type(task.resources) is tuple
+        and type(task.boost) is float
+    )
 
 
 def check_id(id: object, where: str = "A task ") -> None:

@@ -12,6 +12,7 @@ ACM J. Experimental Algorithmics 11, 2006.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from zlib import crc32
 
 from dyntaskmas_nb.core.graph import cycle_error
 from dyntaskmas_nb.core.task import TaskId
@@ -19,7 +20,7 @@ from dyntaskmas_nb.core.task import TaskId
 Edges = Mapping[TaskId, Mapping[TaskId, float]]
 
 
-def make_room(position: dict[TaskId, int], pred: Edges, succ: Edges, before: TaskId, after: TaskId) -> None:
+def make_room(position: dict[TaskId, float], pred: Edges, succ: Edges, before: TaskId, after: TaskId) -> None:
     """Reorder `position` so that the edge before → after agrees with it; O(affected tasks and edges).
 
     Raises
@@ -40,8 +41,18 @@ def make_room(position: dict[TaskId, int], pred: Edges, succ: Edges, before: Tas
         position[id] = place
 
 
+def between(places: set[float], low: float, high: float, key: str) -> float | None:
+    """A place of its own for a new task between two others, drawn from `key`; None where there is no room."""
+    for salt in range(4):
+        share = (crc32(f"{salt}{key}".encode()) + 1) / (2**32 + 1)
+        place = low + (high - low) * share
+        if low < place < high and place not in places:
+            return place
+    return None
+
+
 def _forward(
-    position: Mapping[TaskId, int], succ: Edges, start: TaskId, target: TaskId, limit: int
+    position: Mapping[TaskId, float], succ: Edges, start: TaskId, target: TaskId, limit: float
 ) -> set[TaskId]:
     """All that is reached from `start` up to position `limit`; a cycle if `target` is among it."""
     came_from: dict[TaskId, TaskId] = {}
@@ -60,7 +71,7 @@ def _forward(
     return seen
 
 
-def _backward(position: Mapping[TaskId, int], pred: Edges, start: TaskId, limit: int) -> set[TaskId]:
+def _backward(position: Mapping[TaskId, float], pred: Edges, start: TaskId, limit: float) -> set[TaskId]:
     seen = {start}
     stack = [start]
     while stack:

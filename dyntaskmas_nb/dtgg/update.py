@@ -52,7 +52,7 @@ from dyntaskmas_nb.core.delta import (
 )
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.task import Task, TaskId, check_information, check_join, check_task, revised
-from dyntaskmas_nb.dtgg.order import make_room
+from dyntaskmas_nb.dtgg.order import between, make_room
 from dyntaskmas_nb.errors import DynTaskError, InvalidInput
 
 
@@ -128,20 +128,24 @@ def _all_or_none(graph: TaskGraph, deltas: tuple[Delta, ...]) -> Batch:
         for delta in deltas:
             done.append(_apply(graph, delta))
     except DynTaskError:
-        for inverse in reversed(done):
-            _apply(graph, inverse)
+        _take_back(graph, done)
         raise
     return Batch(deltas=tuple(reversed(done)))
 
 
-def _add_task(graph: TaskGraph, delta: AddTask) -> RemoveTask:
+def _take_back(graph: TaskGraph, done: list[Delta]) -> None:
+    for inverse in reversed(done):
+        _apply(graph, inverse)
+
+
+def _add_task(graph: TaskGraph, delta: AddTask, place: float | None = None) -> RemoveTask:
     task = delta.task
     check_task(task)
     if task.id in graph:
         raise InvalidInput(f"There is already a task {task.id!r}; choose another id, or revise that one.")
     for other in (*delta.after, *delta.before):
         graph[other]
-    _insert(graph, task)
+    _insert(graph, task, _place(graph, delta) if place is None else place)
     try:
         _connect(graph, task.id, delta.after, delta.before)
     except DynTaskError:
@@ -159,12 +163,25 @@ def _connect(
         _add_edge(graph, id, other, information)
 
 
-def _insert(graph: TaskGraph, task: Task) -> None:
+def _place(graph: TaskGraph, delta: AddTask) -> float | None:
+    """Where a new task stands so that nothing has to be reordered for it; None for the end."""
+    position = graph._position
+    if not delta.before:
+        return None
+    high = min(position[other] for other in delta.before)
+    low = max((position[other] for other in delta.after), default=high - 1.0)
+    return between(graph._places, low, high, delta.task.id)
+
+
+def _insert(graph: TaskGraph, task: Task, place: float | None = None) -> None:
+    if place is None:
+        place = graph._next_position
+        graph._next_position += 1
     graph._tasks[task.id] = task
     graph._pred[task.id] = {}
     graph._succ[task.id] = {}
-    graph._position[task.id] = graph._next_position
-    graph._next_position += 1
+    graph._position[task.id] = place
+    graph._places.add(place)
 
 
 def _remove_task(graph: TaskGraph, id: TaskId) -> AddTask:
@@ -174,7 +191,8 @@ def _remove_task(graph: TaskGraph, id: TaskId) -> AddTask:
         del graph._succ[other][id]
     for other in before:
         del graph._pred[other][id]
-    del graph._tasks[id], graph._position[id]
+    graph._places.discard(graph._position.pop(id))
+    del graph._tasks[id]
     return AddTask(task=task, after=after, before=before)
 
 
@@ -201,10 +219,17 @@ def _expand(graph: TaskGraph, delta: ExpandTask) -> Batch:
     graph[delta.id]
     part = TaskGraph.of(delta.tasks, delta.dependencies)
     after, before = dict(graph._pred[delta.id]), dict(graph._succ[delta.id])
-    steps: list[Delta] = [RemoveTask(id=delta.id)]
-    for id in part.topological():
-        inside = dict(part.after(id))
-        steps.append(
-            AddTask(task=part[id], after=inside or after, before=before if not part.before(id) else {})
-        )
-    return _all_or_none(graph, tuple(steps))
+    low = max((graph._position[u] for u in after), default=-1.0)
+    high = min((graph._position[v] for v in before), default=None)
+    done: list[Delta] = [_remove_task(graph, delta.id)]
+    try:
+        for id in part.topological():
+            place = None if high is None else between(graph._places, low, high, id)
+            low = low if place is None else place
+            inside = dict(part.after(id))
+            new = AddTask(task=part[id], after=inside or after, before={} if part.before(id) else before)
+            done.append(_add_task(graph, new, place))
+    except DynTaskError:
+        _take_back(graph, done)
+        raise
+    return Batch(deltas=tuple(reversed(done)))

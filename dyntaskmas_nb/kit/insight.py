@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from dyntaskmas_nb.apee.explain import Explanation, explain
 from dyntaskmas_nb.apee.forecast import Durations, Preview, preview, slack
@@ -54,6 +55,12 @@ class Insight:
     def critical_path(self) -> tuple[TaskId, ...]:
         """The chain of tasks that sets the makespan: as measured where done, as expected where not."""
         return self.preview().before.critical_path
+
+    def routing(self) -> dict[str, Any]:
+        """What learned routing knows by role and agent; `Kit.start(…, routing_table=…)` starts from it."""
+        found = self._read(self._machine.dispatcher.routing.export)
+        assert isinstance(found, dict)
+        return found
 
     def slack(self) -> dict[TaskId, float]:
         """Seconds that each task may take longer, or start later, before the critical path grows."""

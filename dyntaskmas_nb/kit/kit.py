@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.roles import Behaviours
@@ -15,6 +16,7 @@ from dyntaskmas_nb.apee.journal import RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.pool import Pool
 from dyntaskmas_nb.apee.priority import Rule, policy_of
+from dyntaskmas_nb.apee.routing import Routing
 from dyntaskmas_nb.core.command import Pause
 from dyntaskmas_nb.core.delta import AddTask, Batch
 from dyntaskmas_nb.core.event import (
@@ -27,7 +29,14 @@ from dyntaskmas_nb.core.event import (
     TaskDone,
 )
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.settings import ANY_ROLE, AgentSpec, Settings, check_settings, universal_agents
+from dyntaskmas_nb.core.settings import (
+    ANY_ROLE,
+    AgentSpec,
+    Settings,
+    check_settings,
+    configured,
+    universal_agents,
+)
 from dyntaskmas_nb.core.task import Task, TaskState
 from dyntaskmas_nb.dtgg.planner import MAX_TASKS, check_sentence
 from dyntaskmas_nb.dtgg.update import as_delta
@@ -39,8 +48,11 @@ from dyntaskmas_nb.kit.reopen import replayed
 from dyntaskmas_nb.kit.run import Run
 from dyntaskmas_nb.kit.wiring import Wiring
 from dyntaskmas_nb.llm.connect import connect
+from dyntaskmas_nb.llm.limits import Limited, Limits
+from dyntaskmas_nb.llm.price import Price, price_of
 from dyntaskmas_nb.llm.protocol import Backend
 
+T = TypeVar("T")
 ClockName = Literal["real", "virtual"]
 HOME = ".dyntaskmas"
 
@@ -59,6 +71,9 @@ class Kit:
     seed : feeds everything drawn at random.
     max_tasks : the most subtasks a plan may have.
     max_depth : how often tasks are decomposed (Alg. 1): 1 plans the sentence, 2 its larger subtasks too.
+    limits : rate limits of the model for all runs together: ``{"requests_per_second": 2,
+        "tokens_per_minute": 60_000, "concurrent": 8}``.
+    prices : of a million tokens by model name, "*" for any: ``{"*": {"input": 0.5, "output": 2.0}}``.
 
     Raises
     ------
@@ -85,6 +100,8 @@ class Kit:
         seed: int = 0,
         max_tasks: int = MAX_TASKS,
         max_depth: int = 1,
+        limits: Limits | Mapping[str, float] | None = None,
+        prices: Mapping[str, Price | Mapping[str, float]] | None = None,
     ) -> None:
         self._virtual = _is_virtual(clock)
         self._settings = Settings(policy=_name(policy), seed=seed)
@@ -95,8 +112,12 @@ class Kit:
         if type(max_depth) is not int or not 1 <= max_depth <= 4:
             raise InvalidInput(f"max_depth is a whole number from 1 to 4, not {max_depth!r}.")
         self.backend = connect("simulated" if model is None and self._virtual else model)
+        if limits is not None:
+            self.backend = Limited(self.backend, made(Limits, limits))
+        self._prices = None if prices is None else {name: made(Price, prices[name]) for name in prices}
+        price = Price() if self._prices is None else price_of(self._prices, self.backend.name)
         self.home = None if home is None else Path(home)
-        behaviours = Behaviours(agents, self.backend)
+        behaviours = Behaviours(agents, self.backend, price)
         if self._virtual and not agents:
             _check_virtual(self.backend, behaviours, None)
         self._parts = Parts(self.backend, behaviours, self.home)
@@ -115,6 +136,7 @@ class Kit:
         seed: int | None = None,
         seconds_per_unit: float = 1.0,
         paused: bool = False,
+        **settings: Any,
     ) -> Run:
         """Start a run and return at once.
 
@@ -126,6 +148,8 @@ class Kit:
         policy, clock, seed : instead of the kit's own.
         seconds_per_unit : T_c, what one unit of complexity is expected to take.
         paused : start nothing before `run.resume()` or `run.step()`.
+        **settings : others of `core.settings.Settings`: retry_delay, retry_jitter, monitor, routing,
+            routing_table, agents_per_role, stop_grace, budget (``{"tokens": 10_000, "seconds": 60}``).
 
         Raises
         ------
@@ -135,24 +159,28 @@ class Kit:
         virtual = self._virtual if clock is None else _is_virtual(clock)
         number = self._settings.seed if seed is None else seed
         chosen = self._policy if policy is None else policy_of(policy, number)
-        settings = Settings(
+        base = Settings(
             policy=chosen.name,
             seed=number,
             seconds_per_unit=seconds_per_unit,
             modelled_transfers=self.backend.caps.virtual,
         )
-        check_settings(settings)
+        check_settings(base)
+        rules = configured(base, settings, ("policy", "seed", "seconds_per_unit", "modelled_transfers"))
+        Routing(rules.routing_table)  # refuses a table that is none
+        if rules.budget.cost is not None and self._prices is None:
+            raise InvalidInput("A budget of cost needs prices; give them with Kit(prices={…}).")
         graph, request = _asked(what)
         if virtual:
             _check_virtual(self.backend, self._parts.behaviours, graph)
         specs = _specs(agents)
         machine = Machine(run_name(datetime.now(UTC)), chosen if chosen.name == "custom" else None)
-        inputs: list[Input] = [RunStarted(0.0, request, settings, specs, planning=graph is None)]
+        inputs: list[Input] = [RunStarted(0.0, request, rules, specs, planning=graph is None)]
         if graph is not None:
             inputs.append(DeltaSubmitted(0.0, 0, as_delta(graph), by="planner"))
         if paused:
             inputs.append(CommandSubmitted(0.0, 0, Pause()))
-        return self._launch(machine, settings, virtual, inputs, request, plan=graph is None)
+        return self._launch(machine, rules, virtual, inputs, request, plan=graph is None)
 
     def open_run(self, id: str, *, policy: Rule | None = None) -> Run:
         """Read a run back from the journal.
@@ -273,6 +301,15 @@ class Kit:
             )
         run = self._live[machine.run] = Run(engine, background, driver, parts, self)
         return run
+
+
+def made(kind: type[T], given: T | Mapping[str, float]) -> T:
+    """`given` as a `kind`, where it is a dict of its fields; raises `InvalidInput` for others."""
+    try:
+        return kind(**given) if isinstance(given, Mapping) else given
+    except TypeError:
+        there = ", ".join(part.name for part in fields(kind))  # type: ignore[arg-type]
+        raise InvalidInput(f"{kind.__name__} has {there}; not all of {', '.join(given)}.") from None  # type: ignore[arg-type]
 
 
 def _check_virtual(backend: Backend, behaviours: Behaviours, graph: TaskGraph | None) -> None:

@@ -79,7 +79,7 @@ class Run(Edits, Steering, Past, Insight, Planning):
         """planning, running, paused, done, failed, cancelled, or interrupted (it can be opened again)."""
         if self._engine.finished.is_set() and not self._machine.ended:
             return "failed" if self._engine.failure else "interrupted"
-        return self._machine.status
+        return "paused" if self._engine.trouble else self._machine.status
 
     @property
     def over(self) -> bool:
@@ -94,7 +94,8 @@ class Run(Edits, Steering, Past, Insight, Planning):
     def snapshot(self) -> Snapshot:
         """The present moment, immutable."""
         now = self._read(lambda: snapshot_of(self._machine, self._now()))
-        return replace(now, status=self.status, reason=self._engine.failure or now.reason)
+        reason = self._engine.failure or self._engine.trouble or now.reason
+        return replace(now, status=self.status, reason=reason)
 
     def states(self) -> dict[TaskId, str]:
         """Each task's state by name."""
@@ -155,6 +156,8 @@ class Run(Edits, Steering, Past, Insight, Planning):
         status = self.status
         if self._engine.failure:
             raise RunFailed(f"The run stopped: {self._engine.failure}")
+        if self._engine.trouble:
+            raise StoreError(f"The run waits. {self._engine.trouble}")
         if status == "interrupted":
             raise RunCancelled(f"The run was interrupted; kit.open_run({self.id!r}) goes on with it.")
         if status == "cancelled":

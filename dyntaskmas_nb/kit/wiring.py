@@ -14,7 +14,7 @@ from dyntaskmas_nb.agents.context import Context, Item
 from dyntaskmas_nb.agents.llama import LlamaAgent, as_text
 from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.roles import Behaviours
-from dyntaskmas_nb.apee.engine import Assignment
+from dyntaskmas_nb.apee.engine import RETRY, Assignment
 from dyntaskmas_nb.core.effect import AskMonitor
 from dyntaskmas_nb.core.event import MonitorDecided
 from dyntaskmas_nb.core.task import Task, TaskId
@@ -79,6 +79,7 @@ class Wiring:
             relevant=relevant,
             task_id=job.task.id,
             run=job.run,
+            agent=job.agent,
             attempt=job.attempt,
             seed=self.seed,
             priority=job.priority,
@@ -167,7 +168,12 @@ class Wiring:
                 run=job.run, task=job.task.id, agent=job.agent, attempt=job.attempt, result=True
             ),
         )
-        try:
-            await self.store.put([node])
-        except (StoreError, InvalidInput) as error:
-            raise AgentError(f"The result could not be stored: {error}") from None
+        while True:
+            try:
+                await self.store.put([node])
+                return
+            except (StoreError, InvalidInput) as error:
+                if not getattr(error, "retryable", False):
+                    raise AgentError(f"The result could not be stored: {error}") from None
+                log.warning("the result of %s waits: %s", job.task.id, error)
+                await anyio.sleep(RETRY)

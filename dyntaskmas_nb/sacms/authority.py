@@ -182,7 +182,8 @@ def _told(what: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreError(
-            f"the context store could not be {what}: {error}. Check disk space and rights, then reopen it."
+            f"the context store could not be {what}: {error}. Check disk space and rights, then reopen it.",
+            error,
         ) from error
 
 
