@@ -80,13 +80,13 @@ class Dispatcher:
                 break
             id = queue.pop(role)
             record, task = m.records[id], m.graph._tasks[id]
-            if not self.locks.available(task, record.order):
+            if task.resources and not self.locks.available(task, record.order):
                 held.append(id)
-            elif (id, "before") in self.breakpoints and id not in self.passed:
+            elif self.breakpoints and (id, "before") in self.breakpoints and id not in self.passed:
                 held.append(id)
                 self.passed.add(id)
                 self.hit(id, "before", t)
-            elif m.over_budget(t, another=True):
+            elif m.limited and m.over_budget(t, another=True):
                 held.append(id)
                 break
             elif agent := self._agent(role, record, t, ahead, patient):
@@ -100,7 +100,7 @@ class Dispatcher:
 
     def hit(self, id: TaskId, when: str, t: float) -> None:
         """Pause the run at a breakpoint, if there is one."""
-        if (id, when) not in self.breakpoints:
+        if not self.breakpoints or (id, when) not in self.breakpoints:
             return
         self._m.paused, self._m.credits = True, 0
         self._m.log.append(events.BreakpointHit(t, id, "before" if when == "before" else "after"))
@@ -115,7 +115,8 @@ class Dispatcher:
             seconds = t - pool.agents[record.agent].running[id]
             self.routing.observe(record.agent, task.role, success=success, seconds=seconds)
         pool.release(record.agent, id, t, completed=success is True)
-        self.locks.release(task)
+        if task.resources:
+            self.locks.release(task)
 
     def hopeless(self, id: TaskId) -> str:
         """Why nothing would ever happen to a ready task: no agent has its role, none can be hired."""
@@ -165,7 +166,8 @@ class Dispatcher:
     def _start(self, id: TaskId, record: Record, agent: Agent, priority: float, t: float) -> None:
         m = self._m
         task = m.graph._tasks[id]
-        self.locks.take(task)
+        if task.resources:
+            self.locks.take(task)
         self.passed.discard(id)
         m.credits -= m.paused
         record.state, record.agent, record.reason = RUNNING, agent.spec.id, ""

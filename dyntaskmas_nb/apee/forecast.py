@@ -185,6 +185,7 @@ def twin_of(machine: Machine) -> Machine:
         "settings",
         "credits",
         "running",
+        "limited",
         "tokens",
         "cost",
         "attempts",

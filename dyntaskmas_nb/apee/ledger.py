@@ -20,7 +20,7 @@ from dyntaskmas_nb.apee.queue import ReadyQueue
 from dyntaskmas_nb.core.effect import Effect, StopTask, WakeAt
 from dyntaskmas_nb.core.event import Event, StateChanged
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.task import DEFINING, SATISFIED, Task, TaskId, TaskState
+from dyntaskmas_nb.core.task import DEFINING, ENDED, SATISFIED, Task, TaskId, TaskState
 
 PENDING, READY, RUNNING = TaskState.PENDING, TaskState.READY, TaskState.RUNNING
 DONE, FAILED, SKIPPED = TaskState.DONE, TaskState.FAILED, TaskState.SKIPPED
@@ -239,7 +239,7 @@ class Ledger:
         if record.state is READY:
             self._queue.discard(id)
             record.hold = ""
-        self.open += (not state.ended) - (not record.state.ended)
+        self.open += (state not in ENDED) - (record.state not in ENDED)
         record.state, record.reason = state, reason
         if state is not DONE or reason:
             self._log.append(StateChanged(t, id, state, reason))
@@ -310,11 +310,12 @@ class Ledger:
         A task that is ready and has a result made from just what it would be given now is done instead.
         """
         record = self.records[id]
-        total = len(self._graph._pred[id])
-        needed = self._graph._tasks[id].join.needed(total)
-        new = BLOCKED if total - record.dead < needed else PENDING
+        total, join = len(self._graph._pred[id]), self._graph._tasks[id].join
+        needed = total if join.kind == "all" else join.needed(total)
         if record.arrived >= needed:
             new = READY
+        else:
+            new = BLOCKED if total - record.dead < needed else PENDING
         if new is READY and record.made and self.holds(id, record.made):
             record.source, record.ended = record.made, t
             self.set(id, record, DONE, t, "kept its result: everything is as it was")

@@ -21,8 +21,6 @@ class Locks:
 
     def available(self, task: Task, order: int = 0) -> bool:
         """True when everything `task` needs can be taken now; if not, it is in line by its `order`."""
-        if not task.resources:
-            return True
         wanted = [Resource(key=key, exclusive=alone) for (key, alone), n in self._held.items() if n]
         for id, (since, resources) in self._waiting.items():
             if since < order and id != task.id:
@@ -38,7 +36,7 @@ class Locks:
 
     def prune(self, ready: Container[TaskId]) -> None:
         """Keep nothing free for tasks that are not `ready` any more."""
-        for id in [id for id in self._waiting if id not in ready]:
+        for id in [id for id in self._waiting if id not in ready] if self._waiting else ():
             del self._waiting[id]
 
     def holders(self, task: Task) -> list[str]:

@@ -49,7 +49,6 @@ from dyntaskmas_nb.core.task import SATISFIED, TaskId
 from dyntaskmas_nb.dtgg.update import apply
 from dyntaskmas_nb.errors import DynTaskError
 
-NO_BUDGET = Budget()
 #: Failures of one task after which its monitor is not asked any more.
 MOST_FAILURES = 10
 #: Changes of a task that give one that failed no other chance.
@@ -68,7 +67,7 @@ class Machine:
     ----------
     graph, records, pool, queue : present state.
     running : attempts under way, those of removed tasks too.
-    tokens, cost, attempts : what the run has spent.
+    tokens, cost, attempts : what the run has spent; `limited` says whether there is a budget.
     log : every event so far; its index is the sequence number.
     """
 
@@ -80,7 +79,7 @@ class Machine:
         self.effects: list[Effect] = []
         self.settings = Settings()
         self.run, self.request = run, ""
-        self.planning = self.paused = self.to_completion = False
+        self.planning = self.paused = self.to_completion = self.limited = False
         self.credits = self.running = self.tokens = self.attempts = 0
         self.cost = 0.0
         self.ended: events.RunEnded | None = None
@@ -395,9 +394,9 @@ class Machine:
 
     def over_budget(self, t: float, *, another: bool = False) -> bool:
         """Stop the run when it has spent what it may, or would by `another` attempt; say whether it did."""
-        budget = self.settings.budget
-        if budget is NO_BUDGET or budget == NO_BUDGET:
+        if not self.limited:
             return False
+        budget = self.settings.budget
         for name, spent, most in (
             ("tokens", self.tokens, budget.tokens),
             ("cost", self.cost, budget.cost),
@@ -411,7 +410,8 @@ class Machine:
         return False
 
     def watch_budget(self, t: float) -> None:
-        """Have the run woken when its time is up."""
+        """See whether there is a budget; have the run woken when its time is up."""
+        self.limited = self.settings.budget != Budget()
         if (seconds := self.settings.budget.seconds) is not None and seconds > t:
             self.effects.append(WakeAt(seconds, ""))
 

@@ -20,6 +20,7 @@ EXTRAS = {
     "llama": ("transformers", "Hugging Face Llama checkpoints"),
     "openai": ("openai", "OpenAI-compatible servers"),
     "gpu": ("pynvml", "GPU figures"),
+    "trt": ("tensorrt_llm", "TensorRT-LLM in this process (Linux, NVIDIA GPU, Python 3.12)"),
 }
 
 
@@ -84,18 +85,18 @@ def _extras() -> Iterator[tuple[str, str, str]]:
 
 def _gpu() -> Iterator[tuple[str, str, str]]:
     if not find_spec("pynvml"):
+        yield "–", "GPUs were not looked for", "pip install 'dyntaskmas_nb[gpu]' to see them; none is needed"
         return
     import pynvml
 
     try:
         pynvml.nvmlInit()
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+            yield "✓", f"GPU {index}: {pynvml.nvmlDeviceGetName(handle)}, {memory.total / 2**30:.0f} GiB", ""
     except pynvml.NVMLError as error:
-        yield "–", f"no NVIDIA GPU ({error})", "the embedded Llama and remote servers need none"
-        return
-    for index in range(pynvml.nvmlDeviceGetCount()):
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        yield "✓", f"GPU {index}: {pynvml.nvmlDeviceGetName(handle)}, {memory.total / 2**30:.0f} GiB", ""
+        yield "–", f"no NVIDIA GPU to be read ({error})", "the embedded Llama and remote servers need none"
 
 
 def _servers() -> Iterator[tuple[str, str, str]]:
@@ -108,4 +109,4 @@ def _servers() -> Iterator[tuple[str, str, str]]:
                     f"--model http://127.0.0.1:{port}/v1",
                 )
         except OSError:
-            yield "–", f"nothing listens on port {port} ({name})", ""
+            yield "–", f"nothing listens on port {port} ({name})", f"start {name} there to use it with --model"

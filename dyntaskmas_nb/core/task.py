@@ -42,10 +42,11 @@ class TaskState(StrEnum):
     @property
     def ended(self) -> bool:
         """True when the task will not run again unless something changes."""
-        return self in _ENDED
+        return self in ENDED
 
 
-_ENDED = frozenset(TaskState) - {TaskState.PENDING, TaskState.READY, TaskState.RUNNING}
+#: States of a task that will not run again unless something changes.
+ENDED = frozenset(TaskState) - {TaskState.PENDING, TaskState.READY, TaskState.RUNNING}
 #: States that satisfy a successor waiting for this task (Alg. 2: `Pred(v) = ∅`).
 SATISFIED = frozenset({TaskState.DONE, TaskState.SKIPPED})
 

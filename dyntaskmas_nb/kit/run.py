@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import anyio
 import anyio.to_thread
 
 from dyntaskmas_nb import errors
@@ -253,16 +254,27 @@ class Run(Edits, Steering, Past, Insight, Planning):
         """Wait on the loop until `condition` or the end; virtual time passes meanwhile."""
         if self._engine.finished.is_set():
             return
-        clock = self._background.clock
+        clock, machine, frozen = self._background.clock, self._machine, False
         self._refuse_if_stuck(condition)
 
         async def wait() -> None:
-            if isinstance(clock, VirtualClock):
+            nonlocal frozen
+            if not isinstance(clock, VirtualClock):
+                await self._engine.until(condition)
+                return
+            async with anyio.create_task_group() as group:
                 with clock.move():
                     self._engine.nudge()
-                    await self._engine.until(lambda: condition() or bool(self._machine.waits_for_somebody()))
-            else:
-                await self._engine.until(condition)
+                    group.start_soon(to_the_end)
+                    await self._engine.until(lambda: condition() or bool(machine.waits_for_somebody()))
+                group.cancel_scope.cancel()
+
+        async def to_the_end() -> None:
+            nonlocal frozen
+            assert isinstance(clock, VirtualClock)
+            await clock.standstill(lambda: len(machine.log))
+            frozen = True
+            raise InvalidInput(self._frozen())
 
         future = self._background.spawn(wait)
         try:
@@ -271,9 +283,18 @@ class Run(Edits, Steering, Past, Insight, Planning):
             pass
         except BaseException:
             future.cancel()
+            if frozen:
+                raise InvalidInput(self._frozen()) from None
             raise
         if isinstance(clock, VirtualClock):
             self._refuse_if_stuck(condition)
+
+    def _frozen(self) -> str:
+        waiting = ", ".join(repr(id) for id, _ in self._machine.running_tasks()[:5]) or "the planner"
+        return (
+            f"Nothing will ever happen: {waiting} waits without a deadline, and no time is left to pass. "
+            "Cancel it, or give it a timeout."
+        )
 
     def _refuse_if_stuck(self, condition: Callable[[], bool]) -> None:
         if not condition() and (why := self._machine.waits_for_somebody()):

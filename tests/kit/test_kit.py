@@ -9,13 +9,13 @@ import sys
 import threading
 from pathlib import Path
 
+import anyio
 import pytest
 
 from dyntaskmas_nb import AgentSpec, Kit, TaskGraph
 from dyntaskmas_nb.errors import (
     InvalidInput,
     OutsideDomain,
-    PlanningFailed,
     RunCancelled,
     RunFailed,
     StoreError,
@@ -450,3 +450,67 @@ def test_run_until_takes_finite_seconds_and_stops_at_the_end():
         run.run_until(1e9)
         assert run.status == "done"
         assert run.snapshot().t == 1.0
+
+
+def test_virtual_time_says_when_it_can_never_pass():
+    async def forever(task, context):
+        await anyio.sleep_forever()
+
+    with Kit(agents={"*": forever}, clock="virtual", home=None) as kit:
+        run = kit.start(chain("a", "b"))
+        with pytest.raises(InvalidInput, match="Nothing will ever happen: 'a' waits without a deadline"):
+            run.result()
+        assert run.cancel("a")
+        with pytest.raises(RunCancelled):
+            run.result()
+
+
+def test_settings_limits_and_prices_reach_the_run():
+    prices = {"*": {"input": 1000, "output": 1000}}
+    with Kit(
+        "simulated", clock="virtual", home=None, limits={"requests_per_second": 0.5}, prices=prices
+    ) as kit:
+        run = kit.start(chain("a", "b"), budget={"cost": 1e-4})
+        with pytest.raises(RunFailed, match=r"The budget of 0\.0001 cost is spent"):
+            run.result()
+        run = kit.start(chain("a", "b", "c"), routing="on")
+        run.result()
+        assert run.snapshot().t >= 5.0, "a request every two seconds"
+        assert run.routing()["general"]["general"]["done"] == 3
+        again = kit.start(chain("a"), routing="frozen", routing_table=run.routing())
+        again.result()
+        assert again.routing() == run.routing()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"budget": {"cost": 1}}, "A budget of cost needs prices"),
+        ({"colour": 1}, "no setting 'colour'"),
+        ({"routing_table": {"a": 1}}, "routing table"),
+        ({"budget": {"coins": 1}}, "A budget has no 'coins'"),
+    ],
+)
+def test_settings_that_make_no_sense_start_nothing(settings, words):
+    with Kit("simulated", clock="virtual", home=None) as kit:
+        with pytest.raises(InvalidInput, match=words):
+            kit.start(chain("a"), **settings)
+        assert kit.runs() == []
+
+
+def test_a_fork_shares_what_is_finished():
+    calls = []
+
+    def work(task, context):
+        calls.append(task.id)
+        return task.id + "".join(context.values())
+
+    with Kit(agents={"*": work}, clock="virtual", home=None) as kit:
+        run = kit.start(chain("a", "b", "c"))
+        run.run_until("b")
+        fork = run.fork()
+        fork.revise("c", description="otherwise")
+        run.resume()
+        assert (run.result(), fork.result()) == ("cba", "cba")
+        assert calls.count("a") == calls.count("b") == 1
+        assert fork.id != run.id
