@@ -65,17 +65,18 @@ class Dispatcher:
 
     def _round(self, t: float, ahead: dict[str, int] | None = None, *, patient: bool = False) -> None:
         """Go through the queue once; `ahead`, where routing is learned, counts who waits for which agent."""
-        m, queue = self._m, self._m.queue
+        m, queue, pick = self._m, self._m.queue, self._m.pool.pick
         held: list[TaskId] = []
         self.locks.prune(queue)
         settled: set[str] = set()
         while len(queue) and (not m.paused or m.credits):
-            first, role = None, ""
+            first, role, free = None, "", None
             for other in queue.roles():
                 entry = queue.first(other)
-                better = entry is not None and (first is None or entry < first)
-                if better and other not in settled and self._served(other):
-                    first, role = entry, other
+                if entry is None or other in settled or (first is not None and first < entry):
+                    continue
+                if (agent := pick(other)) or self._may_hire(other):
+                    first, role, free = entry, other, agent
             if first is None:
                 break
             id = queue.pop(role)
@@ -89,6 +90,8 @@ class Dispatcher:
             elif m.limited and m.over_budget(t, another=True):
                 held.append(id)
                 break
+            elif free and ahead is None and not record.avoid:
+                self._start(id, record, free, -first[0], t)
             elif agent := self._agent(role, record, t, ahead, patient):
                 self._start(id, record, agent, -first[0], t)
             else:
@@ -129,9 +132,6 @@ class Dispatcher:
     def _enqueue(self, id: TaskId) -> None:
         m = self._m
         m.queue.push(id, m.graph._tasks[id].role, m.ranking[id], m.records[id].order)
-
-    def _served(self, role: str) -> bool:
-        return self._m.pool.pick(role) is not None or self._may_hire(role)
 
     def _may_hire(self, role: str) -> bool:
         return self.hiring and self._m.pool.count(role) < self._m.settings.agents_per_role

@@ -52,9 +52,7 @@ class ReadyQueue:
         return None
 
     def pop(self, role: str) -> TaskId:
-        """Take the best ready task of `role`, which must have one."""
-        entry = self.first(role)
-        assert entry is not None, role
-        heappop(self._heaps[role])
-        del self._live[entry[2]]
-        return entry[2]
+        """Take the best ready task of `role`, which `first` has just shown."""
+        id = heappop(self._heaps[role])[2]
+        del self._live[id]
+        return id

@@ -203,4 +203,5 @@ class Anything(RuleBasedStateMachine):
 
 
 TestAnything = Anything.TestCase
-TestAnything.settings = settings(max_examples=60, stateful_step_count=25)
+#: About 30 steps of the machine an example: more than 20,000 in all, each with `check` after it.
+TestAnything.settings = settings(max_examples=max(800, settings().max_examples), stateful_step_count=25)
