@@ -40,11 +40,11 @@ def carry_out(m: Machine, command: Command, t: float) -> str:
                 for id, record in m.running_tasks():
                     m.ledger.stop(id, record, "again")
         case Resume():
-            m.paused, m.credits, m.to_completion = False, 0, False
+            m.paused, m.credits, m.to_completion, m.stopped_at = False, 0, False, ""
         case StepOnce(until="completion"):
-            m.paused, m.credits, m.to_completion = False, 0, True
+            m.paused, m.credits, m.to_completion, m.stopped_at = False, 0, True, ""
         case StepOnce():
-            m.paused, m.to_completion = True, False
+            m.paused, m.to_completion, m.stopped_at = True, False, ""
             m.credits += 1
         case CancelRun(reason=reason):
             m.wind_down("cancelled", reason, t)

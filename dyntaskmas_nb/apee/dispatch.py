@@ -105,8 +105,9 @@ class Dispatcher:
         """Pause the run at a breakpoint, if there is one."""
         if not self.breakpoints or (id, when) not in self.breakpoints:
             return
-        self._m.paused, self._m.credits = True, 0
-        self._m.log.append(events.BreakpointHit(t, id, "before" if when == "before" else "after"))
+        m = self._m
+        m.paused, m.credits, m.to_completion, m.stopped_at = True, 0, False, f"{when} {id!r}"
+        m.log.append(events.BreakpointHit(t, id, "before" if when == "before" else "after"))
         if self.breakpoints[id, when]:
             del self.breakpoints[id, when]
 

@@ -162,8 +162,8 @@ class Engine:
             event = decode(encode(event))  # a copy of our own, and the one the journal will give back
         except (DynTaskError, TypeError, RecursionError) as error:
             refused = events.CommandRejected if isinstance(change, Command) else events.DeltaRejected
-            closed = self.finished.is_set() or self.trouble
-            reason = str(error) if closed else f"This cannot be written down as JSON: {error}"
+            known = isinstance(error, DynTaskError)
+            reason = str(error) if known else f"This cannot be written down as JSON: {error}"
             return refused(self.now(), number, reason)
         answered, slot = self._answers[number] = anyio.Event(), []
         self.post(event)
@@ -391,8 +391,8 @@ class Engine:
             answer = await self._decide(question)
         self.post(answer or events.MonitorDecided(self.now(), id, attempt, "rule"))
 
-    async def sleep_until(self, t: float) -> None:
-        """Wait until `t` seconds after the run's start and what happens then is in, or the run's end."""
+    async def sleep_until(self, t: float, stop: Callable[[], bool]) -> None:
+        """Wait until `t` seconds after the start and what happens then is in, `stop`, or the end."""
         async with anyio.create_task_group() as group:
 
             async def sleep() -> None:
@@ -401,7 +401,7 @@ class Engine:
                 group.cancel_scope.cancel()
 
             group.start_soon(sleep)
-            await self.finished.wait()
+            await self.until(stop)
             group.cancel_scope.cancel()
 
     async def _wake_at(self, t: float, id: TaskId) -> None:

@@ -84,8 +84,9 @@ def _priority(machine: Machine, id: TaskId) -> tuple[str, dict[str, float], Task
             operands = own | ({"W(v, u) + P(u)": through[best]} if best else {})
         return equation, operands, best
     number = machine.records[id].order
+    came = f"it became ready as number {number}" if number else "it has not become ready"
     words = {
-        "fifo": f"first in, first out: all alike{more}; it became ready as number {number}",
+        "fifo": f"first in, first out: all alike{more}; {came}",
         "random": f"random: drawn from the seed {machine.settings.seed} and the task's id{more}",
     }
     return words.get(name, f"your own rule{more}"), own, None

@@ -64,20 +64,18 @@ class Preview:
         if not self.accepted:
             return printable(f"✗ would be refused. {self.reason}", 2000)
         sooner = f"{seconds_text(abs(self.gain))} {'sooner' if self.gain > 0 else 'later'}"
-        lines = [
-            f"makespan       {seconds_text(old.makespan)} → {seconds_text(new.makespan)}"
-            + (f" ({sooner})" if self.gain else " (the same)"),
-            f"critical path  {_path(old.critical_path)}",
-            f"… after        {_path(new.critical_path)}",
-            f"starts next    {', '.join(old.order[:6]) or 'nothing'}",
-            f"… after        {', '.join(new.order[:6]) or 'nothing'}",
-            f"tokens, cost   {old.tokens:,}, {old.cost:.4g} → {new.tokens:,}, {new.cost:.4g}",
+        rows = [
+            ("makespan", f"{seconds_text(old.makespan)} → {seconds_text(new.makespan)}"),
+            ("", f"({sooner})" if self.gain else "(the same)"),
+            ("critical path", _path(old.critical_path)),
+            ("    afterwards", _path(new.critical_path)),
+            ("starts next", ", ".join(old.order[:6]) or "nothing"),
+            ("    afterwards", ", ".join(new.order[:6]) or "nothing"),
+            ("tokens, cost", f"{old.tokens:,}, {old.cost:.4g} → {new.tokens:,}, {new.cost:.4g}"),
+            ("to run again", ", ".join(self.reruns)),
+            ("not done", ", ".join(new.unfinished[:6])),
         ]
-        if self.reruns:
-            lines.append(f"to run again   {', '.join(self.reruns)}")
-        if new.unfinished:
-            lines.append(f"not done       {', '.join(new.unfinished[:6])}")
-        return "\n".join(printable(line, 200) for line in lines)
+        return "\n".join(f"{label:<15}{printable(text, 200)}" for label, text in rows if text)
 
 
 def _path(ids: tuple[TaskId, ...]) -> str:

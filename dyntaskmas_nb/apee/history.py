@@ -58,7 +58,7 @@ def snapshot_of(machine: Machine, t: float) -> Snapshot:
             priority=machine.priority(id),
             attempt=record.attempt,
             agent=record.agent,
-            reason=record.reason,
+            reason="it is being stopped" if record.stopping else record.reason,
             result=record.result,
         )
         for id, record in machine.records.items()

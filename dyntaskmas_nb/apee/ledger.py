@@ -312,10 +312,7 @@ class Ledger:
         record = self.records[id]
         total, join = len(self._graph._pred[id]), self._graph._tasks[id].join
         needed = total if join.kind == "all" else join.needed(total)
-        if record.arrived >= needed:
-            new = READY
-        else:
-            new = BLOCKED if total - record.dead < needed else PENDING
+        new = READY if record.arrived >= needed else BLOCKED if total - record.dead < needed else PENDING
         if new is READY and record.made and self.holds(id, record.made):
             record.source, record.ended = record.made, t
             self.set(id, record, DONE, t, "kept its result: everything is as it was")
@@ -343,9 +340,11 @@ class Ledger:
             if id in dropped or record.state.ended or not dropped.issuperset(self._graph._succ[id]):
                 continue
             dropped.add(id)
+            reason = f"not needed any more: {winner!r} has its result"
             if record.state is RUNNING:
                 self.stop(id, record, "cancel")
+                record.reason = reason
             else:
-                self.set(id, record, CANCELLED, t, f"not needed any more: {winner!r} has its result")
+                self.set(id, record, CANCELLED, t, reason)
             for before in self._graph._pred[id]:
                 heappush(heap, (-position(before), before))

@@ -67,6 +67,7 @@ class Machine:
     ----------
     graph, records, pool, queue : present state.
     running : attempts under way, those of removed tasks too.
+    stopped_at : the breakpoint that paused the run, in words, or "".
     tokens, cost, attempts : what the run has spent; `limited` says whether there is a budget.
     log : every event so far; its index is the sequence number.
     """
@@ -80,6 +81,7 @@ class Machine:
         self.settings = Settings()
         self.run, self.request = run, ""
         self.planning = self.paused = self.to_completion = self.limited = False
+        self.stopped_at = ""
         self.credits = self.running = self.tokens = self.attempts = 0
         self.cost = 0.0
         self.ended: events.RunEnded | None = None
@@ -140,6 +142,8 @@ class Machine:
         if self.running or self.planning or self.winding_up or self.ledger.timers or self.ledger.newly_ready:
             return ""
         held = [id for id, record in self.records.items() if record.hold in ("approval", "ask")]
+        if self.paused and not self.credits and self.stopped_at:
+            return f"The run stopped at the breakpoint {self.stopped_at}; resume() goes past it."
         if self.paused and not self.credits:
             return "The run is paused and nothing runs; call resume() or step() first."
         if held and not len(self.queue):
@@ -300,7 +304,9 @@ class Machine:
         elif why == "again":
             self._again(id, record, t, _stopped(event, "stopped to run again"))
         elif why or isinstance(event, events.TaskStopped):
-            self.ledger.close(id, record, CANCELLED, t, _stopped(event, "cancelled while it ran"))
+            self.ledger.close(
+                id, record, CANCELLED, t, _stopped(event, record.reason or "cancelled while it ran")
+            )
         else:
             self._on_failure(id, record, event, t)
         if self.to_completion and not isinstance(event, events.TaskStopped):

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from inspect import signature
 from typing import TypeAlias
 from zlib import crc32
 
@@ -99,6 +100,14 @@ def policy_of(choice: str | Rule, seed: int = 0) -> Policy:
     Raises `InvalidInput` for an unknown name, listing those there are.
     """
     if callable(choice):
+        try:
+            signature(choice).bind("task", "successors", "weights")
+        except ValueError:  # one that does not tell
+            pass
+        except TypeError:
+            raise InvalidInput(
+                "A priority rule takes (task, successors, weights) and returns a number."
+            ) from None
         return Policy(name="custom", rule=choice)
     if choice not in POLICIES:
         raise InvalidInput(

@@ -109,4 +109,8 @@ def _servers() -> Iterator[tuple[str, str, str]]:
                     f"--model http://127.0.0.1:{port}/v1",
                 )
         except OSError:
-            yield "–", f"nothing listens on port {port} ({name})", f"start {name} there to use it with --model"
+            yield (
+                "–",
+                f"nothing listens on port {port} ({name})",
+                f"start {name} there to use it with --model",
+            )

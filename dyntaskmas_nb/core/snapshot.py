@@ -72,6 +72,14 @@ class Snapshot:
     entries: Sequence[Entry]
     reason: str = ""
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {state}" for state, count in self.counts().items())
+        return f"<Snapshot of run {self.run!r} at {self.t:g} s, event {self.seq}: {self.status}; {counts}>"
+
+    def states(self) -> dict[TaskId, str]:
+        """Each task's state by name."""
+        return {id: view.state.value for id, view in self.tasks.items()}
+
     def counts(self) -> dict[str, int]:
         """How many tasks are in each state, states without tasks left out."""
         return dict(Counter(view.state.value for view in self.tasks.values()))

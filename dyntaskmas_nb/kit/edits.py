@@ -7,6 +7,7 @@ from dataclasses import fields as fields_of
 from typing import Any
 
 from dyntaskmas_nb.apee.engine import Outcome
+from dyntaskmas_nb.apee.story import call
 from dyntaskmas_nb.core.delta import (
     AddDependency,
     AddTask,
@@ -21,7 +22,7 @@ from dyntaskmas_nb.core.delta import (
 from dyntaskmas_nb.core.event import CommandRejected, DeltaApplied, DeltaRejected
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.snapshot import Snapshot
-from dyntaskmas_nb.core.task import MAX_TEXT, Join, Task, TaskId, check_text
+from dyntaskmas_nb.core.task import MAX_TEXT, Join, Task, TaskId, check_text, shown
 from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.kit.naming import slug
 from dyntaskmas_nb.kit.receipt import Receipt
@@ -59,7 +60,9 @@ class Edits:
             A field that does not exist or makes no sense.
         """
         known = self.snapshot().graph
-        check_text(description, "The description", MAX_TEXT)
+        check_text(description, "The description", MAX_TEXT, empty=id is not None)
+        if isinstance(kind := fields.get("join"), str):
+            fields["join"] = Join(kind=kind)  # type: ignore[arg-type]
         try:
             task = Task(id=id or slug(description, known), description=description, **fields)
         except TypeError:
@@ -106,6 +109,8 @@ class Edits:
 
     def revise(self, id: TaskId, *, base: int | None = None, **changes: Any) -> Receipt:
         """Change fields of a task, such as description, role, complexity, boost, critical or attempts."""
+        if not changes:
+            raise InvalidInput(f"Say what to change of {id!r}, as in revise({id!r}, complexity=2).")
         what = ", ".join(f"{name} = {value!r}" for name, value in changes.items())
         return self.apply(ReviseTask(id=id, changes=changes), f"revised {id!r}: {what}", base=base)
 
@@ -113,7 +118,11 @@ class Edits:
         self, delta: Delta, what: str = "", *, base: int | None = None, id: str = "", by: str = "user"
     ) -> Receipt:
         """Hand in any Δ; `base` is the version it was made against, None for the present one."""
-        what = what or type(delta).__name__
+        if not isinstance(delta, Delta):
+            raise InvalidInput(
+                f"This takes a Δ such as AddDependency(before=…, after=…), not {shown(delta)}."
+            )
+        what = what or call(delta)
         outcome = self._submit(delta, base, by)
         if isinstance(outcome, DeltaApplied):
             return Receipt(

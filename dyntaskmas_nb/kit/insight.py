@@ -9,16 +9,32 @@ from typing import Any
 from dyntaskmas_nb.apee.explain import Explanation, explain
 from dyntaskmas_nb.apee.forecast import Durations, Preview, preview, slack
 from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.core.codec import decode, encode
 from dyntaskmas_nb.core.command import Command, Configure
 from dyntaskmas_nb.core.delta import Delta
-from dyntaskmas_nb.core.task import TaskId
+from dyntaskmas_nb.core.snapshot import Snapshot
+from dyntaskmas_nb.core.task import TaskId, shown
 from dyntaskmas_nb.errors import InvalidInput
+from dyntaskmas_nb.kit.edits import Edits
+
+
+class WhatIf(Edits):
+    """The calls of `Edits`, each giving a `Preview`."""
+
+    def __init__(self, run: Insight) -> None:
+        self._run = run
+        self.snapshot = run.snapshot
+
+    def apply(self, delta: Delta, what: str = "", **_: object) -> Any:
+        """Try any Δ."""
+        return self._run.preview(delta)
 
 
 class Insight:
     """Explanations and previews; nothing is changed by them."""
 
     _machine: Machine
+    snapshot: Callable[[], Snapshot]
     _read: Callable[..., object]
     _now: Callable[[], float]
 
@@ -45,9 +61,19 @@ class Insight:
             if change is not None:
                 raise InvalidInput("Preview an edit or settings, not both at once.")
             change = Configure(changes=settings)
+        if change is not None and not isinstance(change, Delta | Command):
+            raise InvalidInput(
+                f"Preview a Δ, a command or settings, not {shown(change)}; or use run.what_if."
+            )
+        change = None if change is None else decode(encode(change))
         found = self._read(partial(self._preview, change))
         assert isinstance(found, Preview)
         return found
+
+    @property
+    def what_if(self) -> WhatIf:
+        """The edits, but tried and not made: ``run.what_if.add_dependency("a", "b")`` gives a `Preview`."""
+        return WhatIf(self)
 
     def _preview(self, change: Delta | Command | None) -> Preview:
         return preview(self._machine, change, self._now())

@@ -177,7 +177,7 @@ class Kit:
         machine = Machine(run_name(datetime.now(UTC)), chosen if chosen.name == "custom" else None)
         inputs: list[Input] = [RunStarted(0.0, request, rules, specs, planning=graph is None)]
         if graph is not None:
-            inputs.append(DeltaSubmitted(0.0, 0, as_delta(graph), by="planner"))
+            inputs.append(DeltaSubmitted(0.0, 0, as_delta(graph), by="plan"))
         if paused:
             inputs.append(CommandSubmitted(0.0, 0, Pause()))
         return self._launch(machine, rules, virtual, inputs, request, plan=graph is None)
@@ -269,7 +269,7 @@ class Kit:
         """Put a machine on a loop; with `plan` the request is still to be planned."""
         parts = self._parts
         background = parts.background(virtual=virtual)
-        engine, wiring = parts.engine(machine, settings, background)
+        engine, wiring = background.call(parts.engine, machine, settings, background)
         if not machine.log:
             created = datetime.now(UTC).isoformat(timespec="seconds")
             parts.journal.open_run(

@@ -46,12 +46,12 @@ class Past:
         """How the graph changed from version `v1` to `v2`, or to now."""
         return graph_diff(self.at(v1).graph, (self.snapshot() if v2 is None else self.at(v2)).graph)
 
-    def fork(self, version: int | None = None, *, paused: bool = False) -> Run:
-        """Start a new run from how this one was at `version`, or is now; finished results are shared.
+    def fork(self, version: int | None = None, *, time: float | None = None, paused: bool = False) -> Run:
+        """Start a new run from how this one was at `version` or `time`, or is now, with its finished results.
 
         Raises `InvalidInput` when there was no graph yet, or the kit is closed.
         """
-        then = self.snapshot() if version is None else self.at(version)
+        then = self.snapshot() if version is None and time is None else self.at(version, time=time)
         inputs = fork_inputs(then, self._machine.log[0])
         if paused:
             inputs.append(CommandSubmitted(0.0, 0, Pause()))

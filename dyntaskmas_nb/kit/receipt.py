@@ -29,7 +29,7 @@ class Receipt:
 
     def __repr__(self) -> str:
         if not self.accepted:
-            return printable(f"✗ {self.what}: refused. {self.reason}", 2000)
+            return printable(f"✗ refused: {self.what}. {self.reason}", 2000)
         again = f"; to run again: {', '.join(self.reruns)}" if self.reruns else ""
         version = f" (version {self.version})" if self.version is not None else ""
         return printable(f"✓ {self.what}{again}", 2000) + version

@@ -23,7 +23,7 @@ from dyntaskmas_nb.core.command import (
     RetryTask,
     StepOnce,
 )
-from dyntaskmas_nb.core.event import BreakpointHit, CommandApplied, TaskDispatched, TaskDone, TaskFailed
+from dyntaskmas_nb.core.event import CommandApplied, TaskDispatched, TaskDone, TaskFailed
 from dyntaskmas_nb.core.snapshot import Snapshot
 from dyntaskmas_nb.core.task import MAX_TEXT, TaskId, check_text
 from dyntaskmas_nb.errors import InvalidInput
@@ -59,45 +59,62 @@ class Steering:
             self._wait(lambda: not self._machine.credits)
         else:
             self._wait(lambda: not self._machine.to_completion)
+        if self._machine.stopped_at:
+            return self._standing()
         for event in reversed(self._machine.log):
             if isinstance(event, TaskDispatched) and until == "dispatch":
                 return Receipt(what=f"started {event.task!r} on {event.agent!r}", id=event.task)
             if isinstance(event, TaskDone | TaskFailed) and until == "completion":
                 how = "done" if isinstance(event, TaskDone) else f"failed: {event.error}"
                 return Receipt(what=f"{event.task!r} is {how}", id=event.task)
-            if isinstance(event, BreakpointHit):
-                return Receipt(what=f"stopped at the breakpoint {event.when} {event.task!r}", id=event.task)
             if isinstance(event, CommandApplied):
                 break
         return Receipt(what=f"nothing left to start, the run is {self._machine.status}")
 
-    def run_until(self, point: float | TaskId) -> Receipt:
-        """Go on until task `point` has ended, and pause; or, under the virtual clock, for so many seconds.
+    def run_until(self, point: float | TaskId | None = None) -> Receipt:
+        """Go on until `point`, a breakpoint or the run's end.
 
         Parameters
         ----------
-        point : a task's id, or seconds since the run's start.
+        point : a task's id, to pause once it has ended; seconds since the start (virtual clock); None
+            for the next breakpoint, pause or the end.
         """
-        if isinstance(point, str):
-            receipt = self._command(
-                Break(id=point, when="after", once=True), f"went on until {point!r} ended"
-            )
-            if receipt and (receipt := self._command(Resume(), receipt.what)):
-                self._wait(lambda: self._machine.paused)
+        if point is not None and not isinstance(point, str):
+            return self._run_until_time(point)
+        if point and not (
+            receipt := self._command(Break(id=point, when="after", once=True), f"until {point!r}")
+        ):
             return receipt
+        if receipt := self._command(Resume(), "went on"):
+            self._wait(lambda: self._machine.paused)
+        if point and (point, "after") in self._machine.dispatcher.breakpoints:
+            self._command(Break(id=point, when="after", on=False), "")
+        return self._standing() if receipt else receipt
+
+    def _run_until_time(self, point: float) -> Receipt:
         clock = self._background.clock
         if not isinstance(clock, VirtualClock):
             raise InvalidInput("Only the virtual clock can be moved; start the run with clock='virtual'.")
         if isinstance(point, bool) or not isinstance(point, int | float) or not math.isfinite(point):
             raise InvalidInput(f"run_until takes a task id or seconds, not {point!r}.")
+        if point < (now := self.snapshot().t):
+            return Receipt(what=f"until {point:g} s", accepted=False, reason=f"It is {now:g} s already.")
+        before = self._machine.stopped_at
 
         async def advance() -> None:
             with clock.move():
                 self._engine.nudge()
-                await self._engine.sleep_until(point)
+                await self._engine.sleep_until(point, lambda: self._machine.stopped_at not in ("", before))
 
         self._background.call(advance)
-        return Receipt(what=f"now at {self.snapshot().t:g} s")
+        return self._standing()
+
+    def _standing(self) -> Receipt:
+        """Where the run stands now."""
+        now = self.snapshot()
+        if self._machine.stopped_at and now.status == "paused":
+            return Receipt(what=f"stopped at the breakpoint {self._machine.stopped_at}, at {now.t:g} s")
+        return Receipt(what=f"now at {now.t:g} s, {now.status}")
 
     def break_at(
         self, id: TaskId, when: Literal["before", "after"] = "before", *, on: bool = True
@@ -136,6 +153,10 @@ class Steering:
 
     def configure(self, **settings: Any) -> Receipt:
         """Change settings of the run, such as policy, agents_per_role, retry_delay, routing or budget."""
+        if not settings or callable(settings.get("policy")):
+            raise InvalidInput(
+                "Name settings to change, such as policy='fifo'; a rule of your own is given at the start."
+            )
         what = ", ".join(f"{name} = {value!r}" for name, value in settings.items())
         return self._command(Configure(changes=settings), f"set {what}")
 

@@ -16,6 +16,7 @@ from dyntaskmas_nb import AgentSpec, Kit, TaskGraph
 from dyntaskmas_nb.errors import (
     InvalidInput,
     OutsideDomain,
+    PlanningFailed,
     RunCancelled,
     RunFailed,
     StoreError,
@@ -514,3 +515,45 @@ def test_a_fork_shares_what_is_finished():
         assert (run.result(), fork.result()) == ("cba", "cba")
         assert calls.count("a") == calls.count("b") == 1
         assert fork.id != run.id
+
+
+def test_going_on_until_a_point_stops_at_breakpoints_and_says_so():
+    with Kit("simulated", clock="virtual", home=None) as kit:
+        run = kit.start(chain("a", "b", "c", "d"))
+        run.break_at("c")
+        assert "stopped at the breakpoint before 'c', at 2 s" in repr(run.run_until("d"))
+        assert "stopped at the breakpoint" not in repr(run.step())
+        run.break_at("d")
+        run.resume()
+        assert "breakpoint before 'd', at 3 s" in repr(run.run_until(100.0))
+        assert not run.run_until(1.0), "that is past"
+        with pytest.raises(InvalidInput, match="stopped at the breakpoint before 'd'; resume"):
+            run.result()
+        assert repr(run.run_until()) == "✓ now at 4 s, done"
+
+
+def test_a_virtual_run_started_inside_somebodys_loop():
+    async def main():
+        with Kit("simulated", clock="virtual", home=None) as kit:
+            run = kit.start(chain("a", "b"))
+            assert run.run_until(1.5)
+            with pytest.raises(PlanningFailed, match="holds no JSON"):
+                kit.start("Plan a trip to Rome").result()
+
+    asyncio.run(main())
+
+
+def test_trying_an_edit_changes_nothing():
+    with Kit("simulated", clock="virtual", home=None) as kit:
+        run = kit.start(chain("a", "b"))
+        tried = run.what_if.add_task("more", after=["b"], complexity=3)
+        assert (tried.before.makespan, tried.after.makespan) == (2.0, 5.0)
+        assert len(run.graph) == 2
+        assert not run.what_if.add_dependency("b", "a")
+        for wrong in ("a", {"policy": "fifo"}):
+            with pytest.raises(InvalidInput, match="Preview a Δ"):
+                run.preview(wrong)
+        assert run.preview(policy="fifo").accepted
+        assert run.add_task("more", after=["b"], complexity=3)
+        run.result()
+        assert run.snapshot().t == tried.after.makespan
