@@ -18,11 +18,12 @@ export PYTHON_NAMED := $(filter command% environment%,$(origin PYTHON))
 PY := .venv/bin/python
 DONE := .venv/.done
 SETUP := sh tools/venv.sh
+PEERS := langgraph==1.2.22 distributed==2026.8.0 autogen-core==0.7.5
 
-.PHONY: help demo lab test check fix torture bench torch clean distclean FORCE
+.PHONY: help demo lab test check fix torture bench bench-peers torch clean distclean FORCE
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
 	@echo
 	@echo "  make demo DEMO='your sentence'     make test TEST_ARGS='-k graph'     make demo PYTHON=python3.12"
 
@@ -52,9 +53,21 @@ fix: $(DONE)/test ## let ruff mend and format what it can
 torture: $(DONE)/test $(DONE)/torch ## the long campaigns: kills, fuzz, many more examples
 	@$(PY) -m pytest --hypothesis-profile=torture --timeout=3600 -m '' $(TEST_ARGS)
 
-bench: $(DONE)/runtime ## priority rules compared, and the embedded Llama's speed on this machine
-	@$(PY) -m benchmarks.policies
+bench: $(DONE)/runtime ## what a task costs, how good schedules are, how fast the embedded Llama is; out/bench.json
+	@$(PY) -m benchmarks
 	@$(PY) -m benchmarks.embedded_llama
+
+bench-peers: $(DONE)/runtime ## the same graphs through LangGraph, dask and autogen-core (installed in .venv-peers)
+	@for peer in $(PEERS); do \
+	    venv=.venv-peers/$${peer%%==*}; \
+	    if [ ! -e $$venv/$$peer ]; then \
+	        echo "Installing $$peer."; \
+	        $(PY) -m venv --clear $$venv && \
+	        $$venv/bin/python -m pip install --quiet --disable-pip-version-check $$peer && \
+	        : >$$venv/$$peer || exit 1; \
+	    fi; \
+	done
+	@$(PY) -m benchmarks.against
 
 torch: $(DONE)/test ## try again to install the CPU build of torch for the exactness tests
 	@$(SETUP) torch
@@ -62,10 +75,10 @@ torch: $(DONE)/test ## try again to install the CPU build of torch for the exact
 
 clean: ## caches, builds and out/
 	@rm -rf out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
+	@find . -path './.venv*' -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
 
-distclean: clean ## and .venv
-	@rm -rf .venv
+distclean: clean ## and .venv, .venv-peers
+	@rm -rf .venv .venv-peers
 
 # Always looked at, seldom touched: it mends a .venv that is missing, half made, moved or of a dead Python.
 $(DONE)/base: FORCE

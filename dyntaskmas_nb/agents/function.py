@@ -34,7 +34,7 @@ _NAMES = ("task", "context")
 class FunctionAgent:
     """An agent that calls `function`; raises `InvalidInput` for what cannot be an agent."""
 
-    __slots__ = ("_by_name", "_function", "_names")
+    __slots__ = ("_by_name", "_function", "_is_async", "_names")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         name = getattr(function, "__qualname__", shown(function))
@@ -51,6 +51,7 @@ class FunctionAgent:
                 "does not tell: wrap it in a function that does."
             ) from None
         self._function = function
+        self._is_async = inspect.iscoroutinefunction(function)
 
     async def __call__(self, task: Task, context: Context, *, inline: bool) -> Answer:
         """Call the function and make its result a JSON value.
@@ -60,11 +61,12 @@ class FunctionAgent:
         AgentError
             What the function raised and where, or that its result is no JSON value.
         """
-        task = replace(task, inputs=deepcopy(task.inputs))  # the graph's own stay as they are
+        if task.inputs is not None:
+            task = replace(task, inputs=deepcopy(task.inputs))  # the graph's own stay as they are
         given = {name: task if name == "task" else context for name in self._names}
         call = partial(self._function, **given) if self._by_name else partial(self._function, *given.values())
         try:
-            if inline or inspect.iscoroutinefunction(self._function):
+            if inline or self._is_async:
                 value = call()
             else:  # a limiter of its own: slots and resources bound how many run at once
                 limiter = anyio.CapacityLimiter(1)

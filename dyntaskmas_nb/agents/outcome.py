@@ -48,6 +48,8 @@ def plain(value: object) -> Any:
     >>> plain({"days": (date(2026, 5, 1), 2)})
     {'days': ['2026-05-01', 2]}
     """
+    if value is None or value is True or value is False or (type(value) is str and value.isascii()):
+        return value
     try:
         made = json.loads(json.dumps(value, default=_held, allow_nan=False))
         orjson.dumps(made)  # what the journal writes: text is UTF-8, integers have 64 bits

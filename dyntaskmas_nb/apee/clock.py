@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ class RealClock:
     moving = True
 
     now = staticmethod(time.monotonic)  # the clock of asyncio's loops
+    event = asyncio.Event
 
     async def settle(self) -> None:
         """Wait until everything that happens at this moment has happened; real time does not wait."""
@@ -38,8 +40,10 @@ class VirtualClock:
     virtual = True
 
     def __init__(self) -> None:
+        from trio import Event
         from trio.testing import MockClock
 
+        self.event = Event
         self.trio = MockClock(rate=0, autojump_threshold=math.inf)
         self.now = self.trio.current_time
         self._movers = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from dyntaskmas_nb.apee.ledger import BLOCKED, CANCELLED, PENDING, READY, RUNNING, Record
+from dyntaskmas_nb.apee.ledger import BLOCKED, CANCELLED, DEAD, PENDING, READY, RUNNING, Record
 from dyntaskmas_nb.apee.priority import Ranking
 from dyntaskmas_nb.core.command import (
     Approve,
@@ -33,6 +33,8 @@ def carry_out(m: Machine, command: Command, t: float) -> str:
     """Do what `command` says; return why not, or nothing."""
     if m.ended and not isinstance(command, RetryTask | Configure | Break):
         return f"The run has ended ({m.ended.status})."
+    if m.stopping and not isinstance(command, Configure | Break | CancelRun):
+        return "The run is being stopped."
     match command:
         case Pause(hard=hard):
             m.paused, m.credits, m.to_completion = True, 0, False
@@ -112,11 +114,16 @@ def _retry(m: Machine, id: TaskId, record: Record, t: float) -> str:
         record.hold = ""
         m.ledger.newly_ready.append(id)
         return ""
-    was = record.state
+    if record.state is RUNNING:
+        m.ledger.reopen(id, record, t, "")
+        record.stopping = "afresh"
+        return ""
+    dead = [u for u in m.graph.predecessors(id) if m.records[u].state in DEAD]
+    if len(m.graph.after(id)) - len(dead) < m.graph[id].join.needed(len(m.graph.after(id))):
+        return f"Task {id!r} waits for {', '.join(map(repr, dead[:5]))}; retry that instead."
+    m.go_on(t)
     m.ledger.reopen(id, record, t, "to be run again")
-    if was is not RUNNING:
-        m.ledger.settle(m.graph._succ[id], t)
-        m.go_on()
+    m.ledger.settle(m.graph._succ[id], t)
     return ""
 
 
@@ -146,4 +153,10 @@ def _configure(m: Machine, changes: dict[str, object], t: float) -> str:
     m.dispatcher.routing.frozen = new.routing == "frozen"
     m.ranking.touch(m.graph)
     m.watch_budget(t)
+    if "budget" in changes and m.ended and m.ended.reason.startswith("The budget"):
+        stopped = [id for id, record in m.records.items() if record.reason == m.ended.reason]
+        m.go_on(t)
+        for id in sorted(stopped, key=m.graph.position):
+            m.ledger.reopen(id, m.records[id], t, "there is a larger budget")
+        m.ledger.settle(stopped, t)
     return ""

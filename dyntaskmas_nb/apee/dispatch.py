@@ -7,10 +7,11 @@ it is free, its resources are taken, a breakpoint.
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from dyntaskmas_nb.apee.ledger import READY, RUNNING, Record
-from dyntaskmas_nb.apee.locks import Locks
+from dyntaskmas_nb.apee.locks import Locks, Wanted
 from dyntaskmas_nb.apee.pool import Agent
 from dyntaskmas_nb.apee.routing import Routing
 from dyntaskmas_nb.core import event as events
@@ -35,6 +36,7 @@ class Dispatcher:
         self.hiring = True
         self.breakpoints: dict[tuple[TaskId, str], bool] = {}
         self.passed: set[TaskId] = set()
+        self.parked: dict[Wanted, list[tuple[int, TaskId]]] = {}
         self.routing = Routing()
         self._m = machine
 
@@ -67,7 +69,7 @@ class Dispatcher:
         """Go through the queue once; `ahead`, where routing is learned, counts who waits for which agent."""
         m, queue, pick = self._m, self._m.queue, self._m.pool.pick
         held: list[TaskId] = []
-        self.locks.prune(queue)
+        claims = self._claims() if self.parked else {}
         settled: set[str] = set()
         while len(queue) and (not m.paused or m.credits):
             first, role, free = None, "", None
@@ -81,8 +83,8 @@ class Dispatcher:
                 break
             id = queue.pop(role)
             record, task = m.records[id], m.graph._tasks[id]
-            if task.resources and not self.locks.available(task, record.order):
-                held.append(id)
+            if task.resources and not self.locks.available(task, record.order, claims):
+                self._park(id, record, task.resources, claims)
             elif self.breakpoints and (id, "before") in self.breakpoints and id not in self.passed:
                 held.append(id)
                 self.passed.add(id)
@@ -100,6 +102,36 @@ class Dispatcher:
         for id in held:
             if m.records[id].state is READY:
                 self._enqueue(id)
+
+    def _park(self, id: TaskId, record: Record, wanted: Wanted, claims: dict[Wanted, int]) -> None:
+        """Put a task aside until its resources are free, and keep them free for it."""
+        record.hold = "resources"
+        heappush(self.parked.setdefault(wanted, []), (record.order, id))
+        claims[wanted] = min(record.order, claims.get(wanted, record.order))
+
+    def _claims(self) -> dict[Wanted, int]:
+        """Bring back who can have its resources; return who claims which, unless it only lacks an agent."""
+        m, claims = self._m, dict[Wanted, int]()
+        for wanted, heap in list(self.parked.items()):
+            alone = any(resource.exclusive for resource in wanted)
+            while heap:
+                order, id = heap[0]
+                record = m.records.get(id)
+                if record is None or record.hold != "resources" or record.order != order:
+                    heappop(heap)  # it is not waiting any more
+                    continue
+                role, free = m.graph._tasks[id].role, self.locks.free(wanted)
+                if not free or m.pool.pick(role) or self._may_hire(role):
+                    claims.setdefault(wanted, order)
+                if free:
+                    heappop(heap)
+                    record.hold = ""
+                    self._enqueue(id)
+                if alone or not free:
+                    break
+            if not heap:
+                del self.parked[wanted]
+        return claims
 
     def hit(self, id: TaskId, when: str, t: float) -> None:
         """Pause the run at a breakpoint, if there is one."""

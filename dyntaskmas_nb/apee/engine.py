@@ -8,10 +8,11 @@ task, no polling. The engine decides nothing.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import assert_never
+from typing import Any, assert_never
 
 import anyio
 from anyio.abc import TaskGroup
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 #: Characters kept of an agent's error.
 MAX_ERROR = 2_000
+#: The number of what was handed in after the run's end.
+TOO_LATE = -1
 #: Seconds after which what could not be stored for want of space is tried again.
 RETRY = 1.0
 
@@ -83,9 +86,9 @@ Decide = Callable[[AskMonitor], Awaitable[events.MonitorDecided]]
 class _Worker:
     """A long-lived agent process of the engine; `job` and what cancels it are set before `wake`."""
 
-    job: Assignment
+    job: Any
     scope: anyio.CancelScope
-    wake: anyio.Event = field(default_factory=anyio.Event)
+    wake: Any
 
 
 class Engine:
@@ -102,7 +105,7 @@ class Engine:
         self._clock = clock
         self._journal = journal
         self._inbox: list[Input] = []
-        self._wake = anyio.Event()
+        self._wake = clock.event()
         self._idle: list[_Worker] = []
         self._running: dict[tuple[TaskId, int], tuple[Assignment, anyio.CancelScope]] = {}
         self._stopping: dict[tuple[TaskId, int], anyio.Event] = {}
@@ -127,6 +130,7 @@ class Engine:
         """Be ready to `run` again after the run's end; the time between is left out."""
         self.finished = anyio.Event()
         self._origin, self._reopened = None, True
+        self._inbox.clear()  # what came from agents that were abandoned
         self._idle.clear()
 
     def saved(self, count: int) -> None:
@@ -164,7 +168,7 @@ class Engine:
             refused = events.CommandRejected if isinstance(change, Command) else events.DeltaRejected
             known = isinstance(error, DynTaskError)
             reason = str(error) if known else f"This cannot be written down as JSON: {error}"
-            return refused(self.now(), number, reason)
+            return refused(self.now(), TOO_LATE if self.finished.is_set() else number, reason)
         answered, slot = self._answers[number] = anyio.Event(), []
         self.post(event)
         await answered.wait()
@@ -223,7 +227,7 @@ class Engine:
         if not self._inbox:
             await self._wake.wait()
         await self._clock.settle()
-        self._wake = anyio.Event()  # after settling: what arrived meanwhile is part of this turn
+        self._wake = self._clock.event()  # after settling: what arrived meanwhile is part of this turn
 
     async def _turn(self, group: TaskGroup) -> None:
         arrived, self._inbox = self._inbox, []
@@ -304,8 +308,8 @@ class Engine:
             met.set()
         self._watches.clear()
         reason = self.failure or "The run ended before this could be taken in."
-        for number, (answered, slot) in self._answers.items():
-            slot.append(events.CommandRejected(self._latest, number, reason))
+        for answered, slot in self._answers.values():
+            slot.append(events.CommandRejected(self._latest, TOO_LATE, reason))
             answered.set()
         self._answers.clear()
 
@@ -331,50 +335,60 @@ class Engine:
         )
 
     def _start(self, effect: StartTask, group: TaskGroup) -> None:
-        task = effect.task
-        job = self.assignment(task.id, effect.attempt, effect.agent, effect.priority)
-        scope = anyio.CancelScope()
-        self._running[task.id, effect.attempt] = job, scope
+        job = self.assignment(effect.task.id, effect.attempt, effect.agent, effect.priority)
         if self._idle:
             worker = self._idle.pop()
-            worker.job, worker.scope = job, scope
-            worker.wake.set()
         else:
-            group.start_soon(self._work, _Worker(job, scope))
+            worker = _Worker(None, anyio.CancelScope(), self._clock.event())
+            group.start_soon(self._work, worker)
+        worker.job = job
+        worker.wake.set()
+        self._running[effect.task.id, effect.attempt] = job, worker.scope
 
     async def _work(self, worker: _Worker) -> None:
+        """Take one job after another; a scope serves until it was cancelled."""
         while True:
-            self.post(await self._attempt(worker.job, worker.scope))
-            worker.wake = anyio.Event()
+            with worker.scope:
+                while True:
+                    await worker.wake.wait()
+                    self._over(worker, await self._attempt(worker.job, worker.scope))
+                    if worker.scope.cancel_called:  # too late for this job; not to reach the next one
+                        break
+                    self._idle.append(worker)
+            if worker.job is not None:
+                self._over(worker, None)
+            worker.scope = anyio.CancelScope()
             self._idle.append(worker)
-            await worker.wake.wait()
+
+    def _over(self, worker: _Worker, outcome: Input | None) -> None:
+        """An attempt is over; without an outcome it was cut off."""
+        task, attempt = worker.job.task, worker.job.attempt
+        worker.job, worker.wake = None, self._clock.event()
+        if task.timeout is not None:
+            worker.scope.deadline = math.inf
+        self._running.pop((task.id, attempt), None)
+        if stopping := self._stopping.pop((task.id, attempt), None):
+            stopping.set()
+            outcome = outcome or events.TaskStopped(self.now(), task.id, attempt)
+        if outcome is None:
+            late = f"no result within {task.timeout or 0:g} s"
+            outcome = events.TaskFailed(self.now(), task.id, attempt, late)
+        self.post(outcome)
 
     async def _attempt(self, job: Assignment, scope: anyio.CancelScope) -> Input:
         """Let an agent try; whatever happens becomes one event."""
-        id, attempt, timeout = job.task.id, job.attempt, job.task.timeout
-        outcome: Input | None = None
-        if timeout is not None:
-            scope.deadline = anyio.current_time() + timeout
-        with scope:
-            try:
-                answer = await self._perform(job)
-                outcome = events.TaskDone(self.now(), id, attempt, answer.result, answer.tokens, answer.cost)
-            except AgentError as error:
-                outcome = events.TaskFailed(self.now(), id, attempt, _said(error), error.retryable)
-            except Exception as error:
-                log.exception("task %s failed unexpectedly", id)
-                outcome = events.TaskFailed(
-                    self.now(), id, attempt, f"{type(error).__name__}: {_said(error)}"
-                )
-        self._running.pop((id, attempt), None)
-        stopping = self._stopping.pop((id, attempt), None)
-        if stopping:
-            stopping.set()
-        if outcome is not None:
-            return outcome
-        if stopping:
-            return events.TaskStopped(self.now(), id, attempt)
-        return events.TaskFailed(self.now(), id, attempt, f"no result within {timeout or 0:g} s")
+        id, attempt = job.task.id, job.attempt
+        if job.task.timeout is not None:
+            scope.deadline = anyio.current_time() + job.task.timeout
+        try:
+            answer = await self._perform(job)
+            return events.TaskDone(self.now(), id, attempt, answer.result, answer.tokens, answer.cost)
+        except AgentError as error:
+            return events.TaskFailed(self.now(), id, attempt, _said(error), error.retryable)
+        except Exception as error:
+            log.exception("task %s failed unexpectedly", id)
+            said = f"{type(error).__name__}: {_said(error)}"
+            return events.TaskFailed(self.now(), id, attempt, said)
 
     async def _see_it_stop(self, id: TaskId, attempt: int, stopped: anyio.Event) -> None:
         """Wait for a cancelled attempt, but not for ever: one that will not stop is abandoned."""

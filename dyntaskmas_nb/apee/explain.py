@@ -126,6 +126,7 @@ def _waits(machine: Machine, id: TaskId) -> list[str]:
         return [f"for {', '.join(missing)}{some}" if missing else "for its predecessors' context to arrive"]
     found = {
         "retry": f"for its retry, due at {duration(record.due)}",
+        "resources": "for its resources" if not machine.dispatcher.locks.holders(task) else "",
         "approval": f"for approval: run.approve({id!r})",
         "": "",
     }.get(record.hold, record.reason)

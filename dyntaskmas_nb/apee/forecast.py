@@ -157,12 +157,14 @@ def _played(
     simulator.perform(twin.step(event), t)
     answer = twin.log[1] if change is not None else None
     twin.paused = twin.to_completion = False
+    for record in twin.records.values():
+        record.approved = True
     simulator.submit([events.Woke(t, "")])
     simulator.run()
-    entries = entries_of(twin.log)
-    seconds = {entry.task: entry.end - entry.start for entry in entries if entry.end is not None}
+    entries = [*entries_of(machine.log), *entries_of(twin.log)]
+    seconds = {e.task: e.end - e.start for e in entries if e.end is not None and e.outcome == "done"}
     seconds |= {id: durations(twin.graph[id], 1) for id in twin.graph if id not in seconds}
-    attempts = sum(entry.outcome == "done" for entry in entries)
+    attempts = sum(entry.outcome == "done" for entry in entries_of(twin.log))
     made = max(1, machine.attempts)
     return Forecast(
         makespan=twin.log[-1].t,
@@ -204,7 +206,7 @@ def twin_of(machine: Machine) -> Machine:
     twin.dispatcher.locks.take_over(machine.dispatcher.locks)
     twin.dispatcher.routing = Routing(machine.dispatcher.routing.export(), frozen=True)
     for record in ledger.records.values():
-        if record.hold in ("approval", "monitor", "ask"):
+        if record.hold in ("approval", "monitor", "ask", "resources"):
             record.hold = ""
     ledger.newly_ready += [id for id, record in ledger.records.items() if record.state is TaskState.READY]
     return twin

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Any
 
+import orjson
+
 from dyntaskmas_nb.apee.queue import ReadyQueue
 from dyntaskmas_nb.core.effect import Effect, StopTask, WakeAt
 from dyntaskmas_nb.core.event import Event, StateChanged
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.task import DEFINING, ENDED, SATISFIED, Task, TaskId, TaskState
+from dyntaskmas_nb.core.task import ALL, DEFINING, ENDED, SATISFIED, Task, TaskId, TaskState
 
 PENDING, READY, RUNNING = TaskState.PENDING, TaskState.READY, TaskState.RUNNING
 DONE, FAILED, SKIPPED = TaskState.DONE, TaskState.FAILED, TaskState.SKIPPED
@@ -43,8 +45,9 @@ class Record:
     ----------
     source, made : what the latest attempt, and the result, were made from.
     version : attempt that first gave `result`; 0 before there is one, -1 when another run gave it.
-    stopping : why a running attempt is being stopped: "cancel", "again" (queue it afresh), or "".
-    hold : what a ready task waits for beside an agent: "approval", "retry", "monitor", "ask", or "".
+    stopping : why a running attempt is being stopped: "cancel", "again" (queue it; a result may be kept),
+        "afresh" (queue it whatever it gives), or "".
+    hold : what a ready task waits for beside an agent: approval, retry, monitor, ask, resources, or "".
     due : when its retry is, in seconds.
     avoid : agents that failed at it.
     """
@@ -108,7 +111,7 @@ class Ledger:
             elif id in self._graph:
                 new.append(id)
                 self.records[id] = self._removed.pop(id) if id in self._removed else Record()
-        self.open += len(new)
+        self.open += sum(self.records[id].state is PENDING for id in new)
         new.sort(key=self._graph._position.__getitem__)
         for id in new:
             self._review(id, t)
@@ -124,9 +127,13 @@ class Ledger:
         if record.state is RUNNING:
             self.stop(id, record, "again")
             self.leaving[id] = record
-        if record.version or record.attempt:
+        if record.version or record.attempt or record.state is CANCELLED:
             self._removed[id] = Record(
-                attempt=record.attempt, result=record.result, version=record.version, made=record.made
+                state=CANCELLED if record.state is CANCELLED else PENDING,
+                attempt=record.attempt,
+                result=record.result,
+                version=record.version,
+                made=record.made,
             )
 
     def settle(
@@ -261,7 +268,11 @@ class Ledger:
     @staticmethod
     def keep(record: Record, result: Any) -> None:
         """Remember a result and what it was made from; one equal to the one before keeps its version."""
-        if not record.version or record.result != result or type(record.result) is not type(result):
+        if (
+            not record.version
+            or record.result != result
+            or orjson.dumps(record.result) != orjson.dumps(result)
+        ):
             record.result, record.version = result, record.attempt or -1
         record.made = record.source
 
@@ -269,10 +280,11 @@ class Ledger:
         """End a task and pass the news to what waits for it."""
         record.ended = t
         self.set(id, record, state, t, reason)
+        records, tasks, preds = self.records, self._graph._tasks, self._graph._pred
         news = [(id, state)]
         for cause, how in news:  # grows: a blocked task blocks others, one that keeps its result passes on
             for after, information in self._graph._succ[cause].items():
-                follower = self.records[after]
+                follower = records[after]
                 if follower.state is not PENDING and follower.state is not BLOCKED:
                     continue
                 if how not in SATISFIED:
@@ -282,6 +294,8 @@ class Ledger:
                     continue
                 else:
                     follower.arrived += 1
+                    if follower.arrived < len(preds[after]) and tasks[after].join is ALL:
+                        continue
                 new = self._assess(after, t, cause=cause)
                 if new is BLOCKED or new is DONE:
                     news.append((after, new))

@@ -175,13 +175,14 @@ class Machine:
         t = event.t
         for id, record in self.ledger.leaving.items():
             self._free(id, record, t)
+        self.ledger.newly_ready += [id for id in self.ledger.leaving if id in self.records]
         self.ledger.leaving.clear()
         for id, record in self.running_tasks():
             self._free(id, record, t)
             why, record.stopping = record.stopping, ""
             if why == "cancel":
                 self.ledger.close(id, record, CANCELLED, t, "cancelled while it ran")
-            elif why == "again":
+            elif why:
                 self._again(id, record, t, "the run was interrupted")
             else:
                 self.ledger.make_ready(id, record, t, "the run was interrupted")
@@ -223,16 +224,24 @@ class Machine:
             elif not record.state.ended:
                 self.ledger.set(id, record, CANCELLED, t, reason)
 
-    def go_on(self) -> None:
+    def go_on(self, t: float) -> None:
         """Something is to be done in a run that has ended."""
-        self.ended = self._ending = None
+        if self.ended:
+            self.ended = self._ending = None
+            self.ledger.timers = 0  # those set before its end will not ring
+            self.watch_budget(t)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run is being stopped."""
+        return self._ending is not None and not self.ended
 
     # -- edits and commands --------------------------------------------------------------------------
 
     def _on_delta(self, event: events.DeltaSubmitted) -> None:
         t, id, delta, version = event.t, event.id, event.delta, len(self.log)
         reason = outdated(delta, event.base, self._changed_at)
-        if self._ending and not self.ended:
+        if self.stopping:
             reason = "The run is being stopped."
         try:
             if reason:
@@ -243,8 +252,7 @@ class Machine:
             return
         applied = events.DeltaApplied(t, id, version, inverse)
         self._answer(id, applied)
-        if self.ended:
-            self.go_on()
+        self.go_on(t)
         ids = touched(delta) | touched(inverse)
         self.ranking.touch(ids)
         reruns = self.ledger.adopt(ids, t) + self._reconsider(delta, t)
@@ -259,7 +267,11 @@ class Machine:
         if not isinstance(delta, ReviseTask) or (record := self.records.get(delta.id)) is None:
             return []
         reruns = []
-        if record.state in (FAILED, SKIPPED) and not INCIDENTAL.issuperset(delta.changes):
+        telling = not INCIDENTAL.issuperset(delta.changes)
+        if telling and record.hold in ("monitor", "ask", "retry"):  # what was decided was on another task
+            record.hold, record.failures, record.avoid = "", 0, ()
+            self.ledger.newly_ready.append(delta.id)
+        if telling and record.state in (FAILED, SKIPPED):
             self.ledger.reopen(delta.id, record, t, "it was revised")
             reruns = [delta.id]
         elif record.state is FAILED and not self.graph._tasks[delta.id].critical:
@@ -296,12 +308,17 @@ class Machine:
         if isinstance(event, events.TaskDone):
             self.tokens += event.tokens
             self.cost += event.cost
-            if why != "again":
+            assert record.source is not None
+            if why in ("", "cancel") and self.ledger.holds(id, record.source):
                 self.ledger.finish(id, record, event.result, t)
             else:  # it was faster than the request to stop; perhaps the edit is undone meanwhile
                 self.ledger.keep(record, event.result)
-                self._again(id, record, t)
-        elif why == "again":
+                record.made = None if why == "afresh" else record.made
+                if why == "cancel":
+                    self.ledger.close(id, record, CANCELLED, t, "cancelled while it ran")
+                else:
+                    self._again(id, record, t)
+        elif why in ("again", "afresh"):
             self._again(id, record, t, _stopped(event, "stopped to run again"))
         elif why or isinstance(event, events.TaskStopped):
             self.ledger.close(
@@ -388,7 +405,7 @@ class Machine:
         for id in fresh:  # grows: a task given up may let another start
             self.dispatcher.admit(id, t)
         fresh.clear()
-        if not self._ending and not self.over_budget(t):
+        if not self._ending and not (self.winding_up or self.over_budget(t)):
             self.dispatcher.dispatch(t)
         if self._ending:
             if not self.running:
@@ -409,6 +426,8 @@ class Machine:
             ("seconds", t, budget.seconds),
             ("attempts", self.attempts + another, budget.attempts),
         ):
+            if name == "attempts" and another and self.running and most is not None and spent > most:
+                return True  # start no more, but let those end that were paid for
             if most is not None and (spent > most or (name == "seconds" and spent == most)):
                 used = f"{self.attempts:,} made" if name == "attempts" else f"{spent:,.6g} used"
                 self.wind_down("failed", f"The budget of {most:,.12g} {name} is spent ({used}).", t)
@@ -423,7 +442,7 @@ class Machine:
 
     def _watch(self, t: float) -> None:
         """Nothing moves by itself: unless somebody is asked, say what waits for what, and end."""
-        holds = [record.hold for record in self.records.values() if record.hold]
+        holds = [record.hold for record in self.records.values() if record.hold not in ("", "resources")]
         if holds:  # a monitor or a user will answer
             return
         waiting = [f"{id} ({record.state})" for id, record in self.records.items() if not record.state.ended]

@@ -20,10 +20,17 @@ from dyntaskmas_nb.errors import InvalidInput
 _UNIONS = (*get_args(delta.Delta), *get_args(command.Command), *get_args(event.Event))
 _KINDS = {cls.__name__: cls for cls in _UNIONS}
 _TAGGED = frozenset(_UNIONS)
+#: Frequent events that hold no member of a union: orjson writes those by itself, and far faster.
+_FLAT: dict[type, bytes] = {
+    cls: b'{"kind":"' + cls.__name__.encode() + b'",'
+    for cls in (event.TaskDone, event.TaskDispatched, event.StateChanged, event.TurnEnded)
+}
 
 
 def encode(value: object) -> bytes:
     """JSON bytes of a noun, keys in declaration order; the same value gives the same bytes."""
+    if (head := _FLAT.get(type(value))) is not None:
+        return head + orjson.dumps(value, default=_plain)[1:]
     return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
 
 

@@ -35,12 +35,23 @@ class TaskGraph:
     (['a', 'b'], ('b',), ['a', 'b'])
     """
 
-    __slots__ = ("_next_position", "_places", "_position", "_pred", "_succ", "_tasks", "title", "version")
+    __slots__ = (
+        "_next_position",
+        "_places",
+        "_position",
+        "_pred",
+        "_succ",
+        "_tasks",
+        "tasks",
+        "title",
+        "version",
+    )
 
     def __init__(self, title: str = "") -> None:
         self.title = title
         self.version = 0
         self._tasks: dict[TaskId, Task] = {}
+        self.tasks: Mapping[TaskId, Task] = MappingProxyType(self._tasks)
         self._pred: dict[TaskId, dict[TaskId, float]] = {}
         self._succ: dict[TaskId, dict[TaskId, float]] = {}
         self._position: dict[TaskId, float] = {}
@@ -64,11 +75,6 @@ class TaskGraph:
             return self._tasks[id]
         except KeyError:
             raise unknown_task(id, self._tasks) from None
-
-    @property
-    def tasks(self) -> Mapping[TaskId, Task]:
-        """All tasks by id, in the order they were added."""
-        return MappingProxyType(self._tasks)
 
     def after(self, id: TaskId) -> Mapping[TaskId, float]:
         """What `id` waits for: predecessor → information I."""
@@ -187,7 +193,7 @@ class TaskGraph:
         """An independent copy (tasks themselves are immutable and shared)."""
         new = TaskGraph(self.title)
         new.version = self.version
-        new._tasks = dict(self._tasks)
+        new._tasks.update(self._tasks)
         new._pred = {id: dict(edges) for id, edges in self._pred.items()}
         new._succ = {id: dict(edges) for id, edges in self._succ.items()}
         new._position = dict(self._position)

@@ -147,8 +147,10 @@ def check_task(task: Task, entry: str = "") -> None:
         return
     check_id(task.id, f"{entry}." if entry else "A task ")
     where = f"{entry}." if entry else f"Task {task.id!r}: "
-    check_text(task.description, f"{where}description", MAX_TEXT)
-    check_text(task.role, f"{where}role", MAX_NAME, empty=False)
+    if task.description != "":
+        check_text(task.description, f"{where}description", MAX_TEXT)
+    if task.role is not GENERAL_ROLE:
+        check_text(task.role, f"{where}role", MAX_NAME, empty=False)
     _number(task.complexity, f"{where}complexity", low=0.0)
     _number(task.boost, f"{where}boost")
     if task.timeout is not None and _number(task.timeout, f"{where}timeout", low=0.0) == 0:
@@ -156,8 +158,10 @@ def check_task(task: Task, entry: str = "") -> None:
     _flag(task.critical, f"{where}critical")
     _flag(task.approval, f"{where}approval")
     check_count(task.attempts, f"{where}attempts")
-    check_join(task.join, entry or f"Task {task.id!r}")
-    check_json(task.inputs, f"{where}inputs")
+    if task.join is not ALL:
+        check_join(task.join, entry or f"Task {task.id!r}")
+    if task.inputs is not None:
+        check_json(task.inputs, f"{where}inputs")
     if not isinstance(task.resources, tuple):
         raise InvalidInput(f"{where}resources must be a tuple of Resource, not {shown(task.resources)}.")
     for resource in task.resources:
@@ -233,7 +237,7 @@ def check_text(value: object, where: str, limit: int, *, empty: bool = True) -> 
         raise InvalidInput(f"{where} is empty.")
     if len(value) > limit:
         raise InvalidInput(f"{where} is {len(value):,} characters long; at most {limit:,} are taken.")
-    if "\0" in value or not _storable(value):
+    if not (value.isascii() and value.isprintable()) and ("\0" in value or not _storable(value)):
         raise InvalidInput(f"{where} holds a lone surrogate or a NUL character, which is no text; remove it.")
 
 
@@ -283,6 +287,8 @@ def _storable(value: str) -> bool:
 
 
 def _number(value: object, where: str, low: float = -math.inf) -> float:
+    if type(value) is float and max(low, -LARGEST) <= value <= LARGEST:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
         raise InvalidInput(f"{where} must be a finite number up to {LARGEST:g}, not {shown(value)}.")
     if value < low:

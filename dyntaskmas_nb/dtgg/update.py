@@ -198,11 +198,14 @@ def _remove_task(graph: TaskGraph, id: TaskId) -> AddTask:
 
 def _add_edge(graph: TaskGraph, before: TaskId, after: TaskId, information: float) -> None:
     graph[before], graph[after]
-    if graph.has_dependency(before, after):
+    followers, position = graph._succ[before], graph._position
+    if after in followers:
         raise InvalidInput(f"{after!r} already depends on {before!r}.")
-    value = check_information(information, f"Dependency {before!r} → {after!r}")
-    make_room(graph._position, graph._pred, graph._succ, before, after)
-    graph._succ[before][after] = graph._pred[after][before] = value
+    if information:
+        information = check_information(information, f"Dependency {before!r} → {after!r}")
+    if position[before] >= position[after]:
+        make_room(position, graph._pred, graph._succ, before, after)
+    followers[after] = graph._pred[after][before] = information
 
 
 def _remove_edge(graph: TaskGraph, before: TaskId, after: TaskId) -> float:

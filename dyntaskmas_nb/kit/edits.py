@@ -95,7 +95,7 @@ class Edits:
     def revise_dependency(self, before: TaskId, after: TaskId, information: float) -> Receipt:
         """Change how much information moves along a dependency."""
         delta = ReviseDependency(before=before, after=after, information=information)
-        return self.apply(delta, f"{before!r} → {after!r} now moves {information:g}")
+        return self.apply(delta, f"{before!r} → {after!r} now moves {information}")
 
     def set_join(self, id: TaskId, kind: str, k: int = 1) -> Receipt:
         """Change when a task with several predecessors may start: "all", "any", "k_of_n", "first_valid"."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -122,7 +123,7 @@ class Kit:
             _check_virtual(self.backend, behaviours, None)
         self._parts = Parts(self.backend, behaviours, self.home)
         self._live: weakref.WeakValueDictionary[str, Run] = weakref.WeakValueDictionary()
-        self._close = weakref.finalize(self, self._parts.close)
+        self._close = weakref.finalize(self, _close_somewhere, self._parts)
 
     # -- runs ----------------------------------------------------------------------------------------
 
@@ -200,7 +201,7 @@ class Kit:
             The journal cannot be read.
         """
         live = self._live.get(id)
-        if live is not None and not live.over:
+        if live is not None and not (live.over and live.status in ("interrupted", "failed")):
             return live
         going = self._parts.going.get(id)
         if going and not going[0].machine.ended:  # it goes on, and nobody kept its handle
@@ -236,7 +237,8 @@ class Kit:
 
     def close(self) -> None:
         """Stop what runs (it can be opened again), free the model and the store. Closing twice is fine."""
-        self._close()
+        self._close.detach()
+        self._parts.close()
 
     def __enter__(self) -> Kit:
         return self
@@ -312,6 +314,14 @@ def made(kind: type[T], given: T | Mapping[str, float]) -> T:
         raise InvalidInput(f"{kind.__name__} has {there}; not all of {', '.join(given)}.") from None  # type: ignore[arg-type]
 
 
+def _close_somewhere(parts: Parts) -> None:
+    """Close a kit that was forgotten: its memory may be freed on a loop, which must not wait for itself."""
+    if threading.current_thread() is threading.main_thread():
+        parts.close()
+    else:
+        threading.Thread(target=parts.close, name="dyntaskmas close").start()
+
+
 def _check_virtual(backend: Backend, behaviours: Behaviours, graph: TaskGraph | None) -> None:
     """Refuse what would ask a model that takes real time under the virtual clock."""
     if backend.caps.virtual:
@@ -341,20 +351,21 @@ def _specs(agents: int | Sequence[AgentSpec] | None) -> tuple[AgentSpec, ...]:
 
 async def _adopt(engine: Engine, wiring: Wiring, *, reopened: bool) -> None:
     """Take over results stored just before the process ended, so that no finished task runs twice."""
-    if not reopened or engine.machine.ended:
+    if not reopened:
         return
-    for id, record in engine.machine.records.items():
-        access = engine.machine.pool.agents[record.agent].spec.access if record.agent else 0
+    machine = engine.machine
+    for id, record in machine.records.items():
         if record.state is TaskState.DONE and wiring.inline:  # a virtual run's store was in memory
-            await wiring.keep(
-                engine.assignment(id, record.attempt, record.agent), Answer(result=record.result)
-            )
-        if record.state is TaskState.RUNNING:
-            found = await wiring.adopt(engine.machine.run, id, record.attempt, access)
+            attempt = max(record.version, 0)
+            job = shared(machine.run, machine.graph[id])
+            if record.agent and attempt:
+                job = engine.assignment(id, attempt, record.agent)
+            await wiring.keep(job, Answer(result=record.result))
+        if record.state is TaskState.RUNNING and not machine.ended:
+            access = machine.pool.agents[record.agent].spec.access
+            found = await wiring.adopt(machine.run, id, record.attempt, access)
             if found is not None:
-                engine.post(
-                    TaskDone(engine.machine.log[-1].t, id, record.attempt, found.result, found.tokens)
-                )
+                engine.post(TaskDone(machine.log[-1].t, id, record.attempt, found.result, found.tokens))
 
 
 async def _share(wiring: Wiring, run: str, inputs: Sequence[Input]) -> None:

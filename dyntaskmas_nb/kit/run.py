@@ -20,7 +20,7 @@ import anyio.to_thread
 
 from dyntaskmas_nb import errors
 from dyntaskmas_nb.apee.clock import VirtualClock
-from dyntaskmas_nb.apee.engine import Engine, Outcome
+from dyntaskmas_nb.apee.engine import TOO_LATE, Engine, Outcome
 from dyntaskmas_nb.apee.history import snapshot_of
 from dyntaskmas_nb.core.codec import encode
 from dyntaskmas_nb.core.command import Command
@@ -220,8 +220,12 @@ class Run(Edits, Steering, Past, Insight, Planning):
             return CommandRejected(
                 0.0, 0, f"The kit is closed; kit.open_run({self.id!r}) of a new Kit goes on."
             )
+        hand_in = partial(self._engine.submit, change, base=base, by=by)
         self._go_on()
-        outcome: Outcome = self._background.call(partial(self._engine.submit, change, base=base, by=by))
+        outcome: Outcome = self._background.call(hand_in)
+        if outcome.id == TOO_LATE and self._machine.ended:  # it ended in between
+            self._go_on()
+            outcome = self._background.call(hand_in)
         return outcome
 
     def _go_on(self) -> None:
@@ -259,8 +263,10 @@ class Run(Edits, Steering, Past, Insight, Planning):
 
         async def wait() -> None:
             nonlocal frozen
-            if not isinstance(clock, VirtualClock):
-                await self._engine.until(condition)
+            if not isinstance(clock, VirtualClock):  # who pauses a run by hand may resume it by hand
+                await self._engine.until(
+                    lambda: condition() or (bool(machine.waits_for_somebody()) and not paused())
+                )
                 return
             async with anyio.create_task_group() as group:
                 with clock.move():
@@ -268,6 +274,9 @@ class Run(Edits, Steering, Past, Insight, Planning):
                     group.start_soon(to_the_end)
                     await self._engine.until(lambda: condition() or bool(machine.waits_for_somebody()))
                 group.cancel_scope.cancel()
+
+        def paused() -> bool:
+            return machine.paused and not machine.stopped_at
 
         async def to_the_end() -> None:
             nonlocal frozen
@@ -286,7 +295,7 @@ class Run(Edits, Steering, Past, Insight, Planning):
             if frozen:
                 raise InvalidInput(self._frozen()) from None
             raise
-        if isinstance(clock, VirtualClock):
+        if isinstance(clock, VirtualClock) or not paused():
             self._refuse_if_stuck(condition)
 
     def _frozen(self) -> str:

@@ -19,6 +19,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NewType, TypeAlias
 from urllib.parse import quote
 
@@ -73,7 +74,12 @@ def result_id(run: str, task: str, attempt: int) -> NodeId:
     >>> result_id("r1", "book/flight", 2)
     'result/r1/book%2Fflight/2'
     """
-    return NodeId(f"result/{quote(run, safe='')}/{quote(task, safe='')}/{attempt}")
+    return NodeId(f"result/{_quoted(run)}/{_quoted(task)}/{attempt}")
+
+
+@lru_cache(maxsize=1024)
+def _quoted(name: str) -> str:
+    return quote(name, safe="")
 
 
 def embedded_text(node: ContextNode) -> str:
@@ -96,7 +102,7 @@ def check_text(value: object, where: str, *, limit: int = MAX_TEXT, empty: bool 
         raise InvalidInput(f"{where} is empty. Give it a name.")
     if len(value) > limit:
         raise InvalidInput(f"{where} has {len(value)} characters; at most {limit} are stored. Shorten it.")
-    if _UNSTORABLE.search(value):
+    if not (value.isascii() and value.isprintable()) and _UNSTORABLE.search(value):
         raise InvalidInput(
             f"{where} holds a NUL character or a lone surrogate. Decode the text properly first."
         )
@@ -122,7 +128,7 @@ def check_data(value: JSONValue, where: str) -> str:
     """
     try:
         text = orjson.dumps(value, option=_PLAIN_JSON)
-        if b"null" in text:
+        if b"null" in text and value is not None:
             json.dumps(value, allow_nan=False)  # orjson writes NaN and infinity as null; this one refuses
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{where} cannot be stored as JSON: {error}. Convert it first.") from None

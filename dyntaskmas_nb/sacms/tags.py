@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from functools import lru_cache
 
 # One CJK, kana or hangul character is a word of its own: those scripts do not put spaces between words.
 _WORD = re.compile(r"[぀-ヿ㐀-鿿가-힯]|[^\W_぀-ヿ㐀-鿿가-힯]+(?:'[a-z]+)?")
@@ -37,6 +38,7 @@ def content_words(text: str) -> list[str]:
     return [word for word in every if word not in STOP_WORDS] or every
 
 
+@lru_cache(maxsize=1024)
 def extract_tags(text: str, *, domain: str = "", role: str = "", limit: int = 12) -> frozenset[str]:
     """Return the `limit` commonest content words of `text`, and `domain` and `role` unless empty (Eq. 9).
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dyntaskmas_nb.core.command import CancelTask, Pause, Resume, RetryTask
+from dyntaskmas_nb.core.command import CancelRun, CancelTask, Pause, Resume, RetryTask
 from dyntaskmas_nb.core.delta import (
     AddDependency,
     AddTask,
@@ -23,9 +23,9 @@ from dyntaskmas_nb.core.delta import (
     ReviseTask,
     SetJoin,
 )
-from dyntaskmas_nb.core.event import CommandRejected, DeltaApplied, DeltaRejected
+from dyntaskmas_nb.core.event import CommandRejected, DeltaApplied, DeltaRejected, MonitorDecided, RunReopened
 from dyntaskmas_nb.core.settings import Settings
-from dyntaskmas_nb.core.task import Join, Task
+from dyntaskmas_nb.core.task import Join, Resource, Task
 from dyntaskmas_nb.dtgg import update
 from tests.apee.driving import Driver, driver
 
@@ -243,10 +243,79 @@ def test_retrying_says_what_it_cannot() -> None:
 
 
 def test_a_run_being_stopped_takes_no_edit() -> None:
-    from dyntaskmas_nb.core.command import CancelRun
-
     run = driver("a")
     run.tell(CancelRun())
     answer = run.submit(AddTask(task=Task(id="x")))
     assert isinstance(answer, DeltaRejected)
     assert "being stopped" in answer.reason
+
+
+def test_a_cancelled_task_has_no_result_of_another_definition() -> None:
+    run = driver("a")
+    run.tell(CancelTask(id="a"))
+    run.submit(ReviseTask(id="a", changes={"description": "otherwise"}))
+    run.done("a", result="of before")
+    assert run.states() == {"a": "cancelled"}
+
+
+def test_a_retry_while_it_runs_or_is_being_cancelled_runs_it_again() -> None:
+    for first in (None, CancelTask(id="a")):
+        run = driver("a")
+        if first:
+            run.tell(first)
+        run.tell(RetryTask(id="a"))
+        assert run.done("a", result="too fast") == ["a"]
+        run.done("a", result="again")
+        assert run.machine.records["a"].result == "again"
+
+
+def test_a_namesake_of_a_removed_task_survives_the_process() -> None:
+    run = driver("a>b")
+    gone = run.submit(RemoveTask(id="a"))
+    assert isinstance(gone, DeltaApplied)
+    run.submit(gone.inverse)
+    run.running.clear()
+    run.stopping.clear()
+    run.feed(RunReopened(0.0))
+    assert run.turn() == ["a"]
+
+
+def test_a_run_being_stopped_is_not_taken_back_by_a_retry() -> None:
+    run = driver("a", "b")
+    run.done("a")
+    run.tell(CancelRun())
+    assert isinstance(run.tell(RetryTask(id="a")), CommandRejected)
+    run.finish()
+    assert run.machine.status == "cancelled"
+
+
+def test_a_monitor_is_not_heard_on_a_task_that_is_another_by_now() -> None:
+    run = driver("a", settings=Settings(monitor="judge"))
+    run.fail("a")
+    run.questions.clear()
+    run.submit(ReviseTask(id="a", changes={"description": "otherwise"}))
+    assert run.turn() == ["a"]
+    run.feed(MonitorDecided(0.0, "a", 1, "skip"))
+    assert run.states()["a"] == "running"
+
+
+def test_bringing_back_a_cancelled_task_leaves_it_cancelled() -> None:
+    run = driver("a", "b")
+    run.tell(CancelTask(id="a"))
+    run.finish_stopping()
+    gone = run.submit(RemoveTask(id="a"))
+    assert isinstance(gone, DeltaApplied)
+    run.submit(gone.inverse)
+    assert run.states()["a"] == "cancelled"
+    run.finish()
+
+
+def test_tasks_that_wait_for_one_resource_are_served_in_their_order() -> None:
+    alone = {"resources": (Resource(key="disk"),)}
+    names = [f"t{n:03}" for n in range(300)]
+    run = driver(*names, agents=4, **dict.fromkeys(names, alone))
+    assert len(run.machine.dispatcher.parked) == 1
+    for name in names:
+        assert run.running.keys() == {name}, "in the order in which they became ready"
+        run.done(name)
+    assert run.machine.status == "done"

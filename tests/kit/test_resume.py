@@ -129,11 +129,13 @@ def test_a_custom_policy_must_be_given_again(tmp_path):
         run = kit.start({"subtasks": [{"id": "a"}, {"id": "long"}]}, agents=1)
         run.result()
         assert [entry.task for entry in run.snapshot().entries] == ["long", "a"]
+        assert kit.open_run(run.id) is run
+    with Kit(clock="virtual", home=tmp_path) as kit:
         with pytest.raises(InvalidInput, match="policy"):
             kit.open_run(run.id)
-        assert kit.open_run(run.id, policy=longest_name).status == "done"
         with pytest.raises(StoreError, match="policy"):
             kit.open_run(run.id, policy=lambda task, successors, weights: -len(task.id))
+        assert kit.open_run(run.id, policy=longest_name).status == "done"
 
 
 def test_a_read_only_home_is_refused(unwritable):
