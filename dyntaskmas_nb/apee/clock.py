@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 class RealClock:
@@ -59,18 +59,12 @@ class VirtualClock:
 
         await wait_all_tasks_blocked()
 
-    async def standstill(self, progress: Callable[[], int]) -> None:
-        """Wait until nothing will ever happen: all wait, no deadline is left, and `progress` stands still."""
+    async def frozen(self) -> bool:
+        """Whether nothing will ever happen: all wait, and no deadline is left that time could go to."""
         import trio
 
-        seen, idle = -1, 0
-        while idle < 3:  # others that waited for this moment to settle go on with it now
-            await self.settle()
-            left = trio.lowlevel.current_statistics().seconds_to_next_deadline
-            idle = idle + 1 if left == math.inf and seen == progress() else 0
-            seen = progress()
-            if left < math.inf:
-                await trio.sleep(max(left, 0.0))
+        await self.settle()
+        return trio.lowlevel.current_statistics().seconds_to_next_deadline == math.inf
 
     async def sleep_until(self, t: float) -> None:
         """Wait until `now()` is `t` exactly, where adding a difference would round."""

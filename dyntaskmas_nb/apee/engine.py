@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 
 from dyntaskmas_nb.agents.outcome import Answer as AgentAnswer
 from dyntaskmas_nb.apee.clock import Clock
-from dyntaskmas_nb.apee.journal import Journal
+from dyntaskmas_nb.apee.journal import Keeper
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core import event as events
 from dyntaskmas_nb.core.codec import decode, encode
@@ -95,7 +95,7 @@ class Engine:
     """Runs one machine to its end. All methods are for the engine's own event loop."""
 
     def __init__(
-        self, machine: Machine, perform: Perform, clock: Clock, journal: Journal, decide: Decide | None = None
+        self, machine: Machine, perform: Perform, clock: Clock, journal: Keeper, decide: Decide | None = None
     ) -> None:
         self.machine = machine
         self.failure = self.trouble = ""

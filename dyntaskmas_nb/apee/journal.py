@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 
 from dyntaskmas_nb.apee.holder import Holder, living
 from dyntaskmas_nb.core.codec import decode, encode
@@ -203,6 +203,51 @@ class Journal:
         except (sqlite3.Error, OSError) as error:
             advice = "Free space or choose another home."
             raise StoreError(f"The journal {self.path} cannot be {what} ({error}). {advice}", error) from None
+
+
+class MemoryJournal:
+    """What a `Journal` does, for a kit that keeps nothing on disk: the events as they are, while it lives."""
+
+    path = Path(":memory:")
+
+    def __init__(self) -> None:
+        self._runs: dict[str, RunInfo] = {}
+        self._events: dict[str, list[Event]] = {}
+
+    def open_run(self, info: RunInfo) -> None:
+        """Make a run known."""
+        self._runs[info.run], self._events[info.run] = info, []
+
+    def claim(self, run: str) -> None:
+        """No other process can have the run."""
+
+    release = claim
+
+    def append(self, run: str, first: int, events: Sequence[Event]) -> None:
+        """Keep events with sequence numbers from `first`."""
+        kept = self._events[run]
+        if len(kept) != first:
+            raise StoreError(f"Run {run!r} went on elsewhere; kit.open_run({run!r}) reads it.")
+        kept += events
+        if status := _standing(events):
+            self._runs[run] = replace(self._runs[run], status=status)
+
+    def events(self, run: str) -> list[Event]:
+        """All events of a run in order; raises `InvalidInput` for an unknown run."""
+        if not (kept := self._events.get(run)):
+            known = ", ".join(list(self._runs)[-5:])
+            raise InvalidInput(f"There is no run {run!r} in memory. The latest are: {known or 'none'}.")
+        return list(kept)
+
+    def runs(self) -> list[RunInfo]:
+        """Known runs, oldest first."""
+        return [info for run, info in self._runs.items() if self._events[run]]
+
+    def close(self) -> None:
+        """Nothing is to be closed."""
+
+
+Keeper: TypeAlias = Journal | MemoryJournal
 
 
 def _standing(events: Sequence[Event]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dyntaskmas_nb.agents.roles import Behaviours
 from dyntaskmas_nb.apee.engine import Engine
-from dyntaskmas_nb.apee.journal import Journal, RunInfo
+from dyntaskmas_nb.apee.journal import Journal, Keeper, MemoryJournal, RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core.settings import ANY_ROLE, Settings
 from dyntaskmas_nb.errors import InvalidInput
@@ -30,7 +30,7 @@ class Parts:
         self.backend = backend
         self.behaviours = behaviours
         self.home = home
-        self.journal = Journal(None if home is None else home / JOURNAL)
+        self.journal: Keeper = MemoryJournal() if home is None else Journal(home / JOURNAL)
         self.going: dict[str, list[Any]] = {}  # engine, loop and driver of a run
         self._store: ContextStore | None = None
         self._real: Background | None = None

@@ -6,16 +6,18 @@ caller's event loop. A refusal is a `Receipt` that is False and says why.
 
 from __future__ import annotations
 
+import math
+import time
 import weakref
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio
 import anyio.to_thread
 
 from dyntaskmas_nb import errors
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from dyntaskmas_nb.kit.kit import Kit
 
 T = TypeVar("T")
+#: Real seconds after which a wait looks whether virtual time can go on at all.
+GLANCE = 0.25
 
 
 class Run(Edits, Steering, Past, Insight, Planning):
@@ -258,45 +262,43 @@ class Run(Edits, Steering, Past, Insight, Planning):
         """Wait on the loop until `condition` or the end; virtual time passes meanwhile."""
         if self._engine.finished.is_set():
             return
-        clock, machine, frozen = self._background.clock, self._machine, False
+        clock, machine = self._background.clock, self._machine
         self._refuse_if_stuck(condition)
 
+        def held() -> bool:  # under the real clock, who pauses a run by hand may resume it by hand
+            by_hand = not clock.virtual and machine.paused and not machine.stopped_at
+            return bool(machine.waits_for_somebody()) and not by_hand
+
         async def wait() -> None:
-            nonlocal frozen
-            if not isinstance(clock, VirtualClock):  # who pauses a run by hand may resume it by hand
-                await self._engine.until(
-                    lambda: condition() or (bool(machine.waits_for_somebody()) and not paused())
-                )
-                return
-            async with anyio.create_task_group() as group:
-                with clock.move():
+            with clock.move() if isinstance(clock, VirtualClock) else nullcontext():
+                if clock.virtual:
                     self._engine.nudge()
-                    group.start_soon(to_the_end)
-                    await self._engine.until(lambda: condition() or bool(machine.waits_for_somebody()))
-                group.cancel_scope.cancel()
-
-        def paused() -> bool:
-            return machine.paused and not machine.stopped_at
-
-        async def to_the_end() -> None:
-            nonlocal frozen
-            assert isinstance(clock, VirtualClock)
-            await clock.standstill(lambda: len(machine.log))
-            frozen = True
-            raise InvalidInput(self._frozen())
+                await self._engine.until(lambda: condition() or held())
 
         future = self._background.spawn(wait)
         try:
-            future.result(timeout)
+            self._see_it_end(future, timeout)
         except CancelledError:
             pass
         except BaseException:
             future.cancel()
-            if frozen:
-                raise InvalidInput(self._frozen()) from None
             raise
-        if isinstance(clock, VirtualClock) or not paused():
+        if held():
             self._refuse_if_stuck(condition)
+
+    def _see_it_end(self, future: Future[None], timeout: float | None) -> None:
+        """Wait for `future`; raises `InvalidInput` when virtual time can never get there."""
+        clock, begun, seen = self._background.clock, time.monotonic(), -1
+        while True:
+            left = math.inf if timeout is None else timeout - (time.monotonic() - begun)
+            try:
+                return future.result(max(0.0, min(left, GLANCE)))
+            except TimeoutError:
+                if left <= GLANCE:
+                    raise
+            still = seen == (seen := len(self._machine.log))
+            if still and isinstance(clock, VirtualClock) and self._background.call(clock.frozen):
+                raise InvalidInput(self._frozen())
 
     def _frozen(self) -> str:
         waiting = ", ".join(repr(id) for id, _ in self._machine.running_tasks()[:5]) or "the planner"
