@@ -25,6 +25,7 @@ from zlib import crc32
 from dyntaskmas_nb.apee.controls import carry_out
 from dyntaskmas_nb.apee.dispatch import Dispatcher
 from dyntaskmas_nb.apee.ledger import (
+    BLOCKED,
     CANCELLED,
     FAILED,
     PENDING,
@@ -223,6 +224,8 @@ class Machine:
                 self.ledger.stop(id, record, "cancel")
             elif not record.state.ended:
                 self.ledger.set(id, record, CANCELLED, t, reason)
+        blocked = [id for id, record in self.records.items() if record.state is BLOCKED]
+        self.ledger.settle(blocked, t)  # they count one more that will not come
 
     def go_on(self, t: float) -> None:
         """Something is to be done in a run that has ended."""
