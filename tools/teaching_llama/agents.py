@@ -6,6 +6,7 @@ import json
 from types import ModuleType
 
 from dyntaskmas_nb.agents.prompts import REFUSAL, ContextItem, agent_messages
+from tools.teaching_llama.marks import mark, marked, marked_values
 from tools.teaching_llama.plan import Subtask
 from tools.teaching_llama.refusals import refused
 from tools.teaching_llama.surfaces import Example, Source
@@ -44,13 +45,15 @@ def agent_example(s: Source, domain: ModuleType) -> Example:
             got[domain.SLOT_OF[d]] = slots[domain.SLOT_OF[d]]
     if s.chance(0.2):  # something else the task depends on: added by hand, or not text at all
         items.insert(s.rng.randint(0, len(items)), _note(s, domain, t))
-    answer = domain.answer(t, task, got)
     if task.id == "added":
-        answer = domain.general(t, task.description)
+        answer = domain.general(marked(t), mark(task.description.rstrip(".")))
+    else:
+        answer = domain.answer(marked(t), task, marked_values(got))
     role = task.role if s.chance(0.9) else s.rng.choice(GENERAL_ROLES)
     messages = agent_messages(role, task.description, t.sentence, items, terse=True)
-    copied = [f for f in (*t.facts(), *got.values()) if f in answer]
-    return Example("agent", messages, answer, copied)
+    example = Example("agent", messages, answer)
+    example.entities = [f for f in (*t.facts(), *got.values()) if f in example.answer]
+    return example
 
 
 def findings(s: Source, domain: ModuleType, t: object) -> dict[str, str]:

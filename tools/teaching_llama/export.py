@@ -72,7 +72,8 @@ def export(source: Path, target: Path) -> None:
     (target / "config.json").write_text(json.dumps(config(shape), indent=2) + "\n")
     (target / "model.safetensors").chmod(0o644)
     shutil.copy(source / "tokenizer.json", target / "tokenizer.json")
-    (target / FILE).write_text("\n".join(sorted(LEXICON)) + "\n", encoding="utf-8")
+    parts = ("\n".join(sorted(part)) for part in LEXICON)
+    (target / FILE).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def load(folder: Path) -> tuple[Llama, Tokenizer]:

@@ -1,7 +1,7 @@
-"""The closed vocabulary: the words of the training templates and answers, and which of them may be lost.
+"""The words the model knows: those of the training templates and answers, and which of them may be lost.
 
 Everything else (places, names, topics, interests, numbers beyond 4, the words of held-out phrasings) is
-unknown, so that it becomes a placeholder (`dyntaskmas_nb/llm/embedded/lexical.py`).
+unknown: a placeholder without a meaning (`dyntaskmas_nb/llm/embedded/lexical.py`).
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable
+from functools import cache
 from types import ModuleType
 
 from dyntaskmas_nb.agents.prompts import REFUSAL, agent_messages
-from dyntaskmas_nb.llm.embedded.lexical import WORD
-from tools.teaching_llama import refusals, research, travel
+from dyntaskmas_nb.llm.embedded.lexical import WORD, Lexicon
+from tools.teaching_llama import phrasings, refusals, research, travel
 from tools.teaching_llama.plan import REFUSED
 from tools.teaching_llama.surfaces import NUMBER_WORDS, Source
 from tools.teaching_llama.words import DAYS, MONTHS, UNITS
@@ -21,8 +22,13 @@ from tools.teaching_llama.words import DAYS, MONTHS, UNITS
 FUNCTION = frozenset(
     """a an the of in to for on with and or from by at as is are was be it its this that i we you my our me us
 they their your not no do don't does i'm i'd we're we'd what how who why when which there have has about
-please at up out over into than then under within without through""".split()
+please at up out over into than then under within without through can could would will should may might must
+did has had been being let's he she him her his them it's we'll i'll we've i've you're that's there's can't
+won't isn't these those here if but so too also just""".split()
 )
+GLUE = FUNCTION | frozenset("planner request task context agent none".split())
+"""Words that stay plain text: they carry no fact, or stand in every prompt."""
+
 FACTS = ("people", "budget", "when", "likes", "audience", "length", "deadline")
 DIGITS = frozenset("1234")
 """Numbers of the fixed texts: complexities, "Day 1", "Slide 4"."""
@@ -57,13 +63,7 @@ def _closed() -> Iterable[str]:
     source = Source(random.Random(0), blank=True)
     for draw in (source.people, source.when, source.deadline, source.length, source.money):
         yield from (draw() for _ in range(2000))
-    yield from (
-        *NUMBER_WORDS,
-        *MONTHS,
-        *DAYS,
-        *UNITS,
-        "hundred thousand days weeks weekend long during after festival season",
-    )
+    yield "during after festival season"
 
 
 def _prompts() -> Iterable[str]:
@@ -72,7 +72,17 @@ def _prompts() -> Iterable[str]:
     yield "subtasks id description role complexity depends on refuse"
 
 
-CLOSED = found(_closed())
+PHRASES = found(
+    x
+    for domain, kinds in ((phrasings.TRAVEL, ("PEOPLE", "WHEN")), (phrasings.RESEARCH, ("DEADLINE", "TOPIC")))
+    for kind in kinds
+    for x in domain[kind]
+)
+"""Words of fact phrases; others may stand in their place."""
+
+CLOSED = (found(_closed()) - PHRASES) | found(
+    (*NUMBER_WORDS, *MONTHS, *DAYS, *UNITS, "hundred thousand day days week weeks weekend long pages words")
+)
 TRIPS = found(travel.TRIPS)
 CORE = (
     FUNCTION
@@ -91,9 +101,10 @@ CORE = (
 )
 """Words that decide: a request never loses them."""
 
-LEXICON = (
+WORDS = (
     CORE
     | TRIPS
+    | PHRASES
     | found(travel.HEADS)
     | found(travel.HEADS_FOR)
     | found(research.HEADS)
@@ -103,10 +114,16 @@ LEXICON = (
     | found(x for x in refusals.TRAIN if x.isascii())
     | found(refusals.FRAMES)
 )
-CONTENT = tuple(sorted(LEXICON - FUNCTION - CLOSED - DIGITS))
+LEXICON = Lexicon(GLUE, WORDS - GLUE)
+CONTENT = tuple(sorted(WORDS - GLUE - CLOSED - DIGITS))
 """Known words that may also stand in a name or a topic."""
+
+
+@cache
+def _loose(keep: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(WORDS - GLUE - keep))
 
 
 def lost(rng: random.Random, share: float, keep: frozenset[str] = CORE) -> frozenset[str]:
     """Return about `share` of the words that a request may lose: the model meets noise in every phrasing."""
-    return frozenset(x for x in sorted(LEXICON - keep) if rng.random() < share)
+    return frozenset(x for x in _loose(keep) if rng.random() < share) if share else frozenset()

@@ -8,18 +8,20 @@ form the induction heads that copying a name needs.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from types import ModuleType
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from dyntaskmas_nb.agents.prompts import planner_messages
-from dyntaskmas_nb.llm.embedded.lexical import FORMS, SLOTS, Names
+from dyntaskmas_nb.llm.embedded.lexical import FORMS, SLOTS, WORD, Names
 from dyntaskmas_nb.llm.protocol import Message
 from tools.teaching_llama import research, travel
 from tools.teaching_llama.agents import agent_example
 from tools.teaching_llama.lexicon import CONTENT, CORE, LEXICON, TRIPS, lost
+from tools.teaching_llama.marks import mark, marked, spans
 from tools.teaching_llama.plan import REFUSED
 from tools.teaching_llama.refusals import refused
 from tools.teaching_llama.surfaces import Example, Source
@@ -32,9 +34,10 @@ SPECIALS = ("<|pad|>", "<|bos|>", "<|system|>", "<|user|>", "<|assistant|>", "<|
 def plan_example(s: Source, domain: ModuleType) -> Example:
     """Return a request of `domain` and its plan."""
     t = domain.request(s)
-    answer = domain.plan(t).json()
     messages = planner_messages(t.sentence, terse=True, max_tasks=MAX_TASKS)
-    return Example("plan", messages, answer, [f for f in t.facts() if f in answer])
+    example = Example("plan", messages, domain.plan(marked(t)).json())
+    example.entities = [f for f in t.facts() if f in example.answer]
+    return example
 
 
 def refusal_example(s: Source) -> Example:
@@ -50,7 +53,7 @@ def copy_example(s: Source) -> Example:
         words.append(r.choice((s.name, s.name, s.pseudo, s.money, s.place, s.when, s.likes))())
     order = r.sample(words, k=r.randint(1, len(words)))
     lines = "\n".join(f"{i}: {w}" for i, w in enumerate(words))
-    answer = "; ".join(f"{words.index(w)} is {w}" for w in order)
+    answer = "; ".join(f"{mark(str(words.index(w)))} is {mark(w)}" for w in order)
     user = f"{lines}\n" + " ".join(str(words.index(w)) for w in order)
     return Example(
         "copy", (Message(role="system", content="copy"), Message(role="user", content=user)), answer, order
@@ -75,7 +78,8 @@ def encode(tokenizer: Tokenizer, example: Example, names: Names) -> tuple[list[i
     """Return token ids with the answer, and where the answer starts. Pieces are encoded apart."""
     ids = prompt_ids(tokenizer, example.messages, names)
     start = len(ids)
-    return [*ids, *text_ids(tokenizer, example.answer, names), SPECIALS.index("<|end|>")], start
+    answer = piece_ids(tokenizer, answer_pieces(example.target, names))
+    return [*ids, *answer, SPECIALS.index("<|end|>")], start
 
 
 def prompt_ids(tokenizer: Tokenizer, messages: Sequence[Message], names: Names) -> list[int]:
@@ -84,35 +88,64 @@ def prompt_ids(tokenizer: Tokenizer, messages: Sequence[Message], names: Names) 
     for m in messages:
         ids += [
             SPECIALS.index(f"<|{m.role}|>"),
-            *text_ids(tokenizer, m.content, names),
+            *piece_ids(tokenizer, names.split(m.content)),
             SPECIALS.index("<|end|>"),
         ]
     return [*ids, SPECIALS.index("<|assistant|>")]
 
 
-def text_ids(tokenizer: Tokenizer, text: str, names: Names) -> list[int]:
-    """Return the ids of `text`, unknown words as placeholders: what the engine does, too."""
+def answer_pieces(target: str, names: Names) -> Iterator[str | int]:
+    """Yield an answer in pieces: the words of its facts are the prompt's placeholders, all else is plain."""
+    text, fact = spans(target)
+    done = 0
+    for match in WORD.finditer(text):
+        form = names.form(match[0]) if fact[match.end() - 1] else None
+        if form is None:
+            continue
+        if match.start() > done:
+            yield text[done : match.start()]
+        done = match.end()
+        yield form
+    if done < len(text):
+        yield text[done:]
+
+
+def piece_ids(tokenizer: Tokenizer, pieces: Iterable[str | int]) -> list[int]:
+    """Return the ids of a text's pieces: what the engine does, too."""
     first, ids = tokenizer.get_vocab_size() - len(FORMS), []
-    for piece in names.split(text):
-        ids += [first + piece] if isinstance(piece, int) else tokenizer.encode(piece).ids
+    for piece in pieces:
+        ids += [first + piece] if isinstance(piece, int) else spelled(tokenizer, piece)
     return ids
+
+
+@lru_cache(maxsize=50_000)
+def spelled(tokenizer: Tokenizer, piece: str) -> tuple[int, ...]:
+    """Return the ids of plain text; the same short pieces come again and again."""
+    return tuple(tokenizer.encode(piece).ids)
 
 
 def loosened(rng: random.Random, example: Example) -> Names:
     """Return the placeholders of a training example: any first slot, and some known words lost."""
+    text = example.messages[1].content
     share, keep = rng.choice((0.0, 0.12, 0.4)), CORE | TRIPS
     if example.kind.endswith("refusal"):
-        share = rng.choice((0.0, 0.0, 0.1, 0.3, 0.6, 0.9))
-    elif any(x in example.messages[1].content for x in ("-day", "weekend", " days", "-week")):
+        share = rng.choice((0.0, 0.0, 0.1, 0.2, 0.4, 0.8))
+    elif len(text.split()) < 10:
+        share = rng.choice((0.0, 0.0, 0.1))
+    elif any(x in text for x in ("-day", "weekend", " days", "-week")):
         keep = CORE
-    return Names(LEXICON - lost(rng, share, keep), rng.randrange(SLOTS))
+    known = LEXICON._replace(content=LEXICON.content - lost(rng, share, keep))
+    return Names(known, rng.randrange(SLOTS))
 
 
-def weights(example: Example, ids: list[int], start: int, opens: frozenset[int]) -> list[float]:
-    """Return the loss weight of each token; `opens` are the tokens that a subtask's id follows."""
+def weights(example: Example, ids: list[int], start: int, opens: frozenset[int], first: int) -> list[float]:
+    """Return the loss weight of each token.
+
+    `opens` are the tokens that a subtask's id follows; `first` is the first placeholder.
+    """
     refused = example.kind.endswith("refusal")
     answer = [
-        4.0 if refused or i < start + 2 else 3.0 if ids[i - 1] in opens else 1.0
+        4.0 if refused or i < start + 2 else 3.0 if ids[i - 1] in opens else 2.0 if ids[i] >= first else 1.0
         for i in range(start, len(ids))
     ]
     return [0.0] * start + answer
@@ -124,6 +157,7 @@ def batches(
     """Yield (ids, loss weights) of similar length, about `tokens` a batch; `copying()` is asked each pool."""
     tokenizer.encode_special_tokens = True
     opens = frozenset(i for token, i in tokenizer.get_vocab().items() if token.endswith('{"id":"'))
+    first = tokenizer.get_vocab_size() - len(FORMS)
     rng = random.Random(seed)
     source = Source(rng, content=CONTENT)
     while True:
@@ -131,7 +165,7 @@ def batches(
         pool = []
         for example in (draw(source, share) for _ in range(600)):
             ids, start = encode(tokenizer, example, loosened(rng, example))
-            pool.append((ids, weights(example, ids, start, opens)))
+            pool.append((ids, weights(example, ids, start, opens, first)))
         pool = sorted((p for p in pool if len(p[0]) <= limit), key=lambda p: len(p[0]))
         groups, group = [], []
         for item in pool:

@@ -17,13 +17,13 @@ from torch.nn import functional
 class Shape:
     """Sizes of the model."""
 
-    vocab: int = 2048
+    vocab: int = 2304
     hidden: int = 256
     layers: int = 4
     heads: int = 8
     kv_heads: int = 4
     inner: int = 704
-    positions: int = 768
+    positions: int = 1024
     theta: float = 10_000.0
     eps: float = 1e-5
 

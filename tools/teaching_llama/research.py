@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tools.teaching_llama import held, phrasings
 from tools.teaching_llama.plan import Plan, Subtask
-from tools.teaching_llama.surfaces import Source, phrases, smudge
+from tools.teaching_llama.surfaces import Source, articled, ended, joined, phrases, smudge, with_clauses
 
 NAME = "research"
 
@@ -21,42 +22,30 @@ Our group needs a {kind} about {topic}|Kindly write a {kind} on {topic}
 We want you to write a {kind} on {topic}|Deliver a {kind} on {topic}|Get me a {kind} about {topic}
 I'd like a {kind} on {topic}|Set up a {kind} on {topic}|Can we have a {kind} about {topic}?
 One {kind} on {topic}, please""")
-HEADS_BARE = phrases("""Research {topic}|Research {topic} and write it up|Investigate {topic}
-What does the research say about {topic}?|Find out what is known about {topic}
+HEADS_BARE = phrases("""Research {topic}|Research {topic} and write it up|Find out what is known about {topic}
 Study {topic} and report back|I want to learn what science says about {topic}
 Summarise the research on {topic}|What do we know about {topic}? Write a report
-Find studies on {topic}|Gather the evidence on {topic}|What is the evidence on {topic}?
+Find studies on {topic}|What is the evidence on {topic}?
 Please research {topic}|Study the causes of {topic}
 Look up the science of {topic} and write a report|Report: {topic}|A report about {topic}, please
 How does {topic} work? Write a report|Collect what science knows about {topic}|Research on {topic}
 Look at the research about {topic}|Do a study of {topic}|Dig into {topic} and report
 Review what is known on {topic}|Write about the research on {topic}|Examine {topic}
 Analyse {topic} for a report|Please report what we know on {topic}""")
-HELD_HEADS = (
-    "Put together a {kind} on {topic}",
-    "Our team wants a {kind} on {topic}",
-    "Would you write us a {kind} about {topic}",
-    "Kindly deliver a {kind} on {topic}",
-    "Work on a {kind} about {topic}",
-    "A {kind} on {topic} please",
-)
-HELD_HEADS_BARE = ("Look into the research on {topic}", "Do some research on {topic}", "Report on {topic}")
-KINDS = phrases("""report|report|report|research report|literature review|study|brief|research paper|background paper
-white paper|short report|policy brief|survey|dossier|paper|long report|full report|final report
-detailed study|summary|term paper|scientific report|market report|overview|review""")
+KINDS = phrases("""report|report|report|literature review|study|brief|policy brief|survey|dossier|paper|long report|full report|final report
+detailed study|summary|scientific report|market report|overview|review""")
 QUALITIES = "research short long full final detailed scientific background policy white term market literature".split()
 NOUNS = "report report review study brief paper survey summary overview".split()
-HELD_KINDS = ("report", "research report", "detailed report", "paper", "summary report")
 
 CLAUSES = {
-    "audience": phrases(""" for {x}| for {x}|, for {x}|. The audience is {x}|, written for {x}|. It is for {x}|. Readers: {x}
- for {x}|, intended for {x}|. It is meant to help {x}|. It is aimed to inform {x}
+    "audience": phrases(""" for {x}| for {x}|, for {x}|. The audience is {x}|. It is for {x}|. Readers: {x}
+ for {x}|. It is meant to help {x}|. It is aimed to inform {x}
 , to be read by {x}|. {x} will read it|, addressed to {x}|. We write for {x}|, audience: {x}
 . It goes to {x}|. It must suit {x}"""),
-    "length": phrases(""" of {x}| of {x}| in {x}|, {x}|. Length: {x}|, about {x}|. It should have {x}|, max {x}
+    "length": phrases(""" of {x}| of {x}| in {x}|, {x}|. Length: {x}|, about {x}|. It should have {x}
 , no more than {x}|. About {x}|, at most {x}|. Keep it under {x}|, some {x}| with {x}
 . Not longer than {x}|, limited to {x}|. The length is {x}|, up to {x}"""),
-    "deadline": phrases(""" {x}| {x}|, {x}|. I need it {x}|, due {x}|. Finish it {x}|, finished {x}|. Deliver it {x}|, done {x}
+    "deadline": phrases(""" {x}| {x}|, {x}|, due {x}|. Finish it {x}|, finished {x}|. Deliver it {x}|, done {x}
 . We need it {x}|. Hand it in {x}|, complete {x}|. It must be done {x}|, to hand in {x}
 . Deadline: {x}"""),
     "slides": phrases(""" and a presentation|. Add slides|, with slides|. I also have to present it|, and make slides
@@ -74,17 +63,13 @@ CLAUSES = {
     "only": phrases(""". Use only published papers|, based on papers only|. Only scientific papers|. Papers only
 , only papers|. Please rely on papers only|. Use papers and nothing else"""),
 }
-HELD_CLAUSES = {
-    "audience": phrases(", meant for {x}|. It will be read by {x}|, aimed at {x}"),
-    "length": phrases(", roughly {x}|, not more than {x}|. Keep it to {x}"),
-    "deadline": phrases(", ready {x}|. Send it {x}|, to be done {x}"),
-    "slides": phrases(". Please add a presentation|, plus slides|. I will present it, so add slides"),
-    "no_news": phrases(". No news please|. We need no news"),
-    "no_data": phrases(". No data please|. We need no statistics"),
-    "interviews": phrases(". Please add expert interviews|. Interviews with experts too please"),
-    "figures": phrases(". Please add charts|. Some figures would help"),
-    "only": phrases(". Please use papers only|. Work from published papers only"),
-}
+HEADS, HEADS_BARE, KINDS = (
+    joined(own, phrasings.RESEARCH[kind])
+    for kind, own in (("HEADS", HEADS), ("HEADS_BARE", HEADS_BARE), ("KINDS", KINDS))
+)
+CLAUSES = {kind: joined(own, phrasings.RESEARCH[kind]) for kind, own in CLAUSES.items()}
+HELD_HEADS, HELD_HEADS_BARE, HELD_KINDS = (held.RESEARCH[kind] for kind in ("HEADS", "HEADS_BARE", "KINDS"))
+HELD_CLAUSES = {kind: held.RESEARCH[kind] for kind in CLAUSES}
 
 
 @dataclass(slots=True)
@@ -118,19 +103,7 @@ class Report:
 def request(s: Source) -> Report:
     """Draw a request with its facts."""
     r = s.rng
-    heads, bare, kinds, clauses = (
-        (HELD_HEADS, HELD_HEADS_BARE, HELD_KINDS, HELD_CLAUSES)
-        if s.held
-        else (HEADS, HEADS_BARE, KINDS, CLAUSES)
-    )
-    t = Report(topic=s.topic())
-    if r.random() < 0.78:
-        head, t.kind = r.choice(heads), r.choice(kinds)
-        if s.noise(0.35):  # any of these words with any other
-            first, last = r.choice(QUALITIES), r.choice(NOUNS)
-            t.kind = last if r.random() < 0.2 else f"{first} {last}"
-    else:
-        head = r.choice(bare)
+    t, head, bare = _heading(s)
     if s.chance(0.42):
         t.audience = s.audience()
     if s.chance(0.38):
@@ -146,25 +119,33 @@ def request(s: Source) -> Report:
     if lower:
         for field in ("topic", "audience", "deadline"):
             setattr(t, field, getattr(t, field).lower())
-    if not head.startswith("{") and head in heads and s.noise(0.08):  # a verb nobody knows
+    if not (bare or head.startswith("{")) and s.noise(0.08):  # a verb nobody knows
         head = " ".join(s.pseudo() for _ in range(r.choice((1, 1, 2, 3)))) + " " + head.partition(" ")[2]
     head = smudge(r, head, 0.0 if s.held else 0.05)
-    text = head.format(kind=t.kind, topic=t.topic)
-    facts = [(k, getattr(t, k)) for k in ("audience", "length", "deadline") if getattr(t, k)]
-    if r.random() < 0.5:
-        r.shuffle(facts)
-    tail = [(k, "") for k in sorted(t.flags)]
-    r.shuffle(tail)
-    for k, x in facts + tail:
-        clause = r.choice(clauses[k])
-        if text.endswith("?") and clause[0] in ".,":
-            clause = clause[1:]
-        text += clause.format(x=x)
+    if head.startswith("{topic}") and not lower:
+        t.topic = t.topic[0].upper() + t.topic[1:]
+    text = head.replace("{kind}", t.kind)
+    text = (articled(text) if r.random() < 0.8 else text).format(topic=t.topic)
+    clauses = HELD_CLAUSES if s.held else CLAUSES
+    text = with_clauses(s, t, text, clauses, ("audience", "length", "deadline"), lower)
     text = text.lower() if lower else text[0].upper() + text[1:] if r.random() < 0.85 else text
-    t.sentence = text.strip() + r.choice(("", "", "", ".", ".", "!" if r.random() < 0.2 else ""))
+    t.sentence = ended(s, text)
     if r.random() < 0.08:
         t.sentence = r.choice(("Hi, ", "Hello! ", "Please, ", "Hey, ")) + t.sentence
     return t
+
+
+def _heading(s: Source) -> tuple[Report, str, bool]:
+    """Draw topic and kind, the sentence's main part with its placeholders, and whether it names no kind."""
+    r, t = s.rng, Report(topic=s.topic())
+    heads, bare, kinds = (HELD_HEADS, HELD_HEADS_BARE, HELD_KINDS) if s.held else (HEADS, HEADS_BARE, KINDS)
+    if r.random() < 0.22:
+        return t, r.choice(bare), True
+    head, t.kind = r.choice(heads), r.choice(kinds)
+    if s.noise(0.35):  # any of these words with any other
+        first, last = s.pseudo() if r.random() < 0.3 else r.choice(QUALITIES), r.choice(NOUNS)
+        t.kind = last if r.random() < 0.2 else f"{first} {last}"
+    return t, head, False
 
 
 def plan(t: Report) -> Plan:
@@ -205,20 +186,15 @@ def plan(t: Report) -> Plan:
 
 CONTEXT = {
     "paper": phrases("The key source is {x}.|See {x}.|The main paper is {x}.|Start from {x}."),
-    "figure": phrases("The key figure is {x}.|The data show {x}.|Main number: {x}.|We counted {x}."),
+    "figure": phrases("The data show {x}.|Main number: {x}.|We counted {x}."),
     "event": phrases(
         """The latest news is {x}.|The press reports {x}.|In the news: {x}.|Newspapers write about {x}."""
     ),
     "voice": phrases("The experts stress {x}.|We spoke with {x}.|Interview: {x}."),
     "finding": phrases("The main finding is {x}.|The sources agree on {x}.|Finding: {x}.|In short, {x}."),
 }
-HELD_CONTEXT = {
-    "paper": phrases("I recommend {x}.|Paper: {x}."),
-    "figure": phrases("I measured {x}.|Figure: {x}."),
-    "event": phrases("I read about {x}.|News: {x}."),
-    "voice": phrases("I asked {x}.|Voice: {x}."),
-    "finding": phrases("I conclude {x}.|Result: {x}."),
-}
+CONTEXT = {kind: joined(own, phrasings.RESEARCH["contexts"][kind]) for kind, own in CONTEXT.items()}
+HELD_CONTEXT = held.RESEARCH["contexts"]
 SOURCE_OF = {
     "paper": "papers",
     "figure": "data",
@@ -366,7 +342,5 @@ ADDED = (
     "|Check the ethics rules|Search for patents|Describe the method|Write the appendix|Proofread the text|Look at {name}"
     "|Compare costs|Find case studies|Add keywords|Check the copyright of images|Estimate the market size|Read {name}"
 ).split("|")
-HELD_ADDED = (
-    "Write the acknowledgements|Check the legal situation|Find counterexamples|Ask {name} to proofread|Search for grey literature"
-    "|Make a mind map|Compare with the {name} report|Collect quotes|List open questions|Find a title"
-).split("|")
+ADDED += list(phrasings.RESEARCH["ADDED"])
+HELD_ADDED = held.RESEARCH["ADDED"]

@@ -9,19 +9,33 @@ spelled in the same small pieces as every other name).
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dyntaskmas_nb.llm.protocol import Message
+from tools.teaching_llama import held, phrasings
 from tools.teaching_llama import words as w
+from tools.teaching_llama.marks import plain
 
 DIGITS = "0123456789"
 NUMBER_WORDS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen".split()
 
 
+def ordinal(number: int) -> str:
+    """Return "1st", "2nd", "3rd", "4th"."""
+    last = number % 10 if number not in (11, 12, 13) else 0
+    return f"{number}{('th', 'st', 'nd', 'rd')[last] if last < 4 else 'th'}"
+
+
 def phrases(text: str) -> tuple[str, ...]:
     """Split a list written with `|` or new lines between its entries; spaces belong to them."""
     return tuple(text.replace("\n", "|").split("|"))
+
+
+def joined(common: Sequence[str], wide: Sequence[str]) -> tuple[str, ...]:
+    """Return both lists, the common phrasings repeated so that they are about a third."""
+    return (*(tuple(common) * max(1, len(wide) // (2 * len(common)))), *wide)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,63 +138,22 @@ class Source:
         r, month = self.rng, self.rng.choice(w.MONTHS)
         a = r.randint(1, 24)
         b = a + r.randint(1, 6)
-        th = ("st", "nd", "rd")[a - 1] if a < 4 else "th"
-        forms = [
-            f"in {month}",
-            f"in {month}",
-            f"from {a} to {b} {month}",
-            f"from {month} {a} to {month} {b}",
-            f"on {a} {month}",
-            f"next {r.choice(('week', 'month', 'spring', 'summer', 'year', 'weekend'))}",
-            f"in early {month}",
-            f"in late {month}",
-            f"this {r.choice(('summer', 'autumn', 'winter', 'spring', month))}",
-            f"between {a} and {b} {month}",
-            f"in {month} {r.randint(2025, 2032)}",
-            f"over {r.choice(('Christmas', 'Easter', 'New Year', 'the holidays'))}",
-        ]
-        if not self.blank:
-            forms += [
-                f"during {self.name()}",
-                f"during the {self.common()} holidays",
-                f"{r.choice(('from', 'around', 'after', 'before'))} {month} {a}",
-                f"at the {self.pseudo()} of {month}",
-                f"after the {self.pseudo()} {r.choice(('festival', 'holidays', 'season'))}",
-            ]
-        if self.held:
-            forms = [
-                f"in mid-{month}",
-                f"in {month}",
-                f"from the {a}{th} to the {b}th of {month}",
-                f"{a}-{b} {month}",
-                f"around {month} {a}",
-                "during the school holidays",
-                f"at the end of {month}",
-                f"from {a} to {b} {month}",
-            ]
-        return r.choice(forms)
+        odd = (
+            f"during {self.name()}",
+            f"during the {self.common()} holidays",
+            f"{r.choice(('from', 'around', 'after', 'before'))} {month} {a}",
+            f"at the {self.pseudo()} of {month}",
+            f"after the {self.pseudo()} {r.choice(('festival', 'holidays', 'season'))}",
+        )
+        template = self.pick(phrasings.TRAVEL["WHEN"], held.TRAVEL["WHEN"])
+        year = r.randint(2025, 2032)
+        usual = template.format(month=month, a=a, b=b, ath=ordinal(a), bth=ordinal(b), year=year)
+        return r.choice(odd) if self.noise(0.25) else usual
 
     def deadline(self) -> str:
-        r, month = self.rng, self.rng.choice(w.MONTHS)
-        a = r.randint(1, 28)
-        train = [
-            f"by {r.choice(w.DAYS)}",
-            f"by {a} {month}",
-            f"by {month} {a}",
-            "by next week",
-            "by tomorrow",
-            "by the end of the month",
-            f"by the end of {month}",
-            f"before {a} {month}",
-            "by tonight",
-        ]
-        held = [
-            f"no later than {r.choice(w.DAYS)}",
-            f"until {a} {month}",
-            f"by the {a}th",
-            f"by {r.choice(w.DAYS)} noon",
-        ]
-        return r.choice(held if self.held else train)
+        r = self.rng
+        template = self.pick(phrasings.RESEARCH["DEADLINE"], held.RESEARCH["DEADLINE"])
+        return template.format(day=r.choice(w.DAYS), month=r.choice(w.MONTHS), a=r.randint(1, 28))
 
     def people(self) -> str:
         """Who travels, as it stands after "for"."""
@@ -188,50 +161,19 @@ class Source:
         n = r.randint(2, 12)
         count = r.choice((str(n), NUMBER_WORDS[n - 1]))
         few = NUMBER_WORDS[r.randint(2, 6)]
-        train = [
-            count,
-            count,
-            "two",
-            "2",
-            f"{count} people",
-            f"{count} people",
-            f"{count} friends",
-            f"{count} adults",
-            f"a family of {count}",
-            f"a family of {few}",
-            "my wife and me",
-            "my husband and me",
-            "a couple",
-            f"{few} adults and {NUMBER_WORDS[r.randint(1, 4)]} kids",
-            f"a group of {r.randint(5, 40)}",
-            "my parents",
-            f"my {r.choice(('son', 'daughter', 'sister', 'mother'))} and me",
-            "one person",
-            "me",
-            f"{self.person()} and {self.person()}" if not self.blank else "us",
-            f"{few} colleagues",
-        ]
-        if not self.blank and not self.held:  # any phrase at all may stand here
-            train += [
-                f"{few} {self.pseudo()}s",
-                f"my {self.pseudo()} and me",
-                f"{count} {self.mixed(w.TRAIN_AUDIENCES)}",
-                f"a {self.common()} of {count}",
-                f"my {self.common()} and me",
-                f"{few} {self.common()} and a {self.pseudo()}",
-            ]
-        held = [
-            f"{count} students",
-            f"a party of {count}",
-            f"{count} grown-ups",
-            "my girlfriend and me",
-            f"{few} adults and a baby",
-            f"a team of {r.randint(5, 40)}",
-            f"{self.person()} and me",
-            "two",
-            count,
-        ]
-        return r.choice(held if self.held else train)
+        odd = (  # any phrase at all may stand here
+            f"{few} {self.pseudo()}s",
+            f"my {self.pseudo()} and me",
+            f"{count} {self.mixed(w.TRAIN_AUDIENCES)}",
+            f"a {self.common()} of {count}",
+            f"my {self.common()} and me",
+            f"{few} {self.common()} and a {self.pseudo()}",
+        )
+        template = self.pick(phrasings.TRAVEL["PEOPLE"], held.TRAVEL["PEOPLE"])
+        name = "us" if self.blank else self.person()
+        if self.noise(0.25):
+            return r.choice(odd)
+        return count if self.chance(0.2) else template.format(n=count, name=name)
 
     def mixed(self, phrases: Sequence[str]) -> str:
         """Words of different phrases put together, so that no word foretells the next; or invented ones."""
@@ -245,7 +187,9 @@ class Source:
         """One or two interests."""
 
         def one() -> str:
-            if not self.blank and not self.held and self.chance(0.35):
+            if self.noise(0.15):
+                return " ".join(self.common() for _ in range(self.rng.choice((1, 1, 2))))
+            if self.noise(0.35):
                 return self.mixed(w.TRAIN_LIKES)
             return (
                 self.pseudo()
@@ -261,7 +205,9 @@ class Source:
         r = self.rng
 
         def noun() -> str:
-            if not self.blank and not self.held and r.random() < 0.4:
+            if self.noise(0.2):  # words that mean something else elsewhere
+                return " ".join(self.common() for _ in range(r.choice((1, 2, 2, 3))))
+            if self.noise(0.4):
                 return self.mixed(w.TRAIN_TOPICS)
             if not self.blank and r.random() < 0.22:
                 return f"{self.pseudo()} {self.pseudo()}" if r.random() < 0.4 else self.pseudo()
@@ -270,34 +216,16 @@ class Source:
         a, b, place = noun(), noun(), self.place()
         adj = self.pick(w.TRAIN_ADJECTIVES, w.HELD_ADJECTIVES)
         roll = r.random()
-        train = (
-            f"the impact of {a} on {b}",
-            f"how {a} affects {b}",
-            f"the history of {a}",
-            f"{a} and {b}",
-            f"the effects of {a} on {b}",
-            f"the future of {a}",
-            f"{a} for {b}",
-            f"the use of {a} in {b}",
-            f"{a} since {r.randint(1900, 2024)}",
-            f"the {place} {r.choice(w.EVENTS)}",
-            f"{place} {a}",
-            f"the role of {a} in {b}",
-        )
-        held = (
-            f"the influence of {a} on {b}",
-            f"why {a} matters for {b}",
-            f"the economics of {a}",
-            f"{a} versus {b}",
-            f"the state of {a} in {place}",
-        )
+        template = self.pick(phrasings.RESEARCH["TOPIC"], held.RESEARCH["TOPIC"])
         if roll < 0.34:
             return a
         if roll < 0.50:
             return f"{adj} {a}"
         if roll < 0.68:
             return f"{a} in {place}"
-        return r.choice(held if self.held else train)
+        if self.noise(0.15):
+            return r.choice((f"{a} since {r.randint(1900, 2024)}", f"the {place} {r.choice(w.EVENTS)}"))
+        return template.format(a=a, b=b, place=place).strip()
 
     def audience(self) -> str:
         """Who reads a report, as it stands after "for"."""
@@ -326,12 +254,55 @@ class Source:
 
 @dataclass(slots=True)
 class Example:
-    """One training or test case: the prompt's pieces, the answer, and what must be copied into it."""
+    """One training or test case: the prompt's pieces, the answer, and what must be copied into it.
+
+    `target` is the answer with marks around its facts.
+    """
 
     kind: str
     messages: Sequence[Message]
-    answer: str
+    target: str
     entities: list[str] = field(default_factory=list)
+
+    @property
+    def answer(self) -> str:
+        return plain(self.target)
+
+
+QUESTION = re.compile(r"(how|what|can|could|would|where|which|do|does|any|is|are)\b", re.IGNORECASE)
+
+
+def ended(s: Source, text: str) -> str:
+    """Return a request with the full stop, question or exclamation mark that people put, or none."""
+    ends = ("", "", "", ".", ".", "!" if s.chance(0.25) else "")
+    asks = QUESTION.match(text) and "?" not in text and "." not in text
+    return text + s.rng.choice((*ends, "?", "?", "?", "?") if asks else ends)
+
+
+def with_clauses(
+    s: Source, t: object, text: str, clauses: Mapping[str, Sequence[str]], kinds: Sequence[str], lower: bool
+) -> str:
+    """Add the facts of these `kinds` and the wishes of `t` to a sentence, in some order."""
+    facts = [kind for kind in kinds if getattr(t, kind)]
+    if s.chance(0.45):
+        s.rng.shuffle(facts)
+    wishes = sorted(t.flags)
+    s.rng.shuffle(wishes)
+    for kind in facts + wishes:
+        clause = s.rng.choice(clauses[kind])
+        if text.endswith("?"):
+            clause = clause.lstrip(".,")
+        x = getattr(t, kind) if kind in kinds else ""
+        if clause.startswith(". {x}") and not lower:
+            x = x[0].upper() + x[1:]
+            setattr(t, kind, x)
+        text += clause.format(x=x)
+    return text.strip()
+
+
+def articled(template: str) -> str:
+    """Return `template` with "an" for "a" before a vowel."""
+    return re.sub(r"\b([Aa]) (?=(?!one|uni|use|eu)[aeiou8]|11|18)", r"\1n ", template)
 
 
 def smudge(rng: random.Random, template: str, p: float) -> str:

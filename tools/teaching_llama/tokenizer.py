@@ -1,4 +1,4 @@
-"""The tokenizer: byte-level BPE for the closed vocabulary, and the placeholders for all other words.
+"""The tokenizer: byte-level BPE for the closed vocabulary, and the placeholders for content words.
 
 Unknown words stay out of the corpus; those beyond the placeholders are spelled in small pieces. The planner's
 JSON scaffolding is one token a piece. Placeholders are vocabulary without merges: no text can hold one.
@@ -13,7 +13,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 from dyntaskmas_nb.llm.embedded.lexical import FORMS, Names
 from tools.teaching_llama.lexicon import LEXICON
-from tools.teaching_llama.mixture import SPECIALS, draw
+from tools.teaching_llama.mixture import SPECIALS, answer_pieces, draw
 from tools.teaching_llama.surfaces import Source
 
 SCAFFOLD = (
@@ -29,8 +29,11 @@ def train_tokenizer(seed: int, vocab: int, examples: int = 12_000) -> Tokenizer:
     texts: list[str] = []
     for _ in range(examples):
         example = draw(source, copying=0.0)
-        whole = [m.content for m in example.messages] + [example.answer]
-        texts += [p for text in whole for p in Names(LEXICON).split(text) if isinstance(p, str)]
+        names = Names(LEXICON)
+        pieces = [p for m in example.messages for p in names.split(m.content)]
+        pieces += answer_pieces(example.target, names)
+        texts += [p for p in pieces if isinstance(p, str)]
+    texts += [f" {word}" for word in sorted(LEXICON.content)] * 20  # every meaning, however rare
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -30,7 +30,7 @@ def rate(step: int, steps: int, hold: float, warm: int = 60) -> float:
     """Share of the peak learning rate at `step`."""
     if step < warm:
         return (step + 1) / warm
-    return min(1.0, (steps - step) / (steps * (1 - hold)))
+    return 1.0 if step < steps * hold else (steps - step) / (steps * (1 - hold))
 
 
 def copying(step: int) -> float:
@@ -86,7 +86,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
         tokenizer,
         args.seed * 1000 + rank,
         args.tokens,
-        lambda: 0.1 if args.start else copying(step),
+        lambda: 0.03 if args.start else copying(step),
         model.s.positions,
     )
     for step in range(args.steps):
@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--tokens", type=int, default=4500, help="tokens in one worker's batch")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--vocab", type=int, default=2048)
+    parser.add_argument("--vocab", type=int, default=2304)
     parser.add_argument(
         "--start", type=Path, help="folder of an earlier run to go on from, with less copying"
     )

@@ -5,8 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tools.teaching_llama import held, phrasings
+from tools.teaching_llama.marks import plain
 from tools.teaching_llama.plan import Plan, Subtask
-from tools.teaching_llama.surfaces import NUMBER_WORDS, Source, phrases, smudge
+from tools.teaching_llama.surfaces import (
+    NUMBER_WORDS,
+    Source,
+    articled,
+    ended,
+    joined,
+    phrases,
+    smudge,
+    with_clauses,
+)
 
 NAME = "travel"
 BOOKED = {"transport": "flights", "accommodation": "hotel", "dining": "restaurants", "attractions": "sights"}
@@ -25,12 +36,10 @@ We are planning a {adj}trip through {place}|{adj}trip in {place}|Prepare a {adj}
 Our wish is a {adj}trip to {place}|Would you plan a {adj}trip to {place}
 We'd like a {adj}trip to {place}|Please write a {adj}programme for {place}
 Get us a {adj}trip to {place}|I dream of a {adj}trip to {place}|Sort out a {adj}trip to {place}
-We hope for a {adj}stay in {place}|Could you help with a {adj}trip to {place}
-What would a {adj}trip to {place} look like?|We were thinking of a {adj}trip to {place}
+We hope for a {adj}stay in {place}|Could you help with a {adj}trip to {place}|We were thinking of a {adj}trip to {place}
 Do a {adj}plan for {place}""")
-HEADS_FOR = phrases("""Plan {for} in {place}|Plan a trip to {place} for {for}|We want to spend {for} in {place}
-I am going to {place} for {for}, please plan it|{place}, {for}|{for} in {place}
-How should we spend {for} in {place}?|Travel plan: {place} for {for}|We will be in {place} for {for}
+HEADS_FOR = phrases("""Plan {for} in {place}|Plan a trip to {place} for {for}
+I am going to {place} for {for}, please plan it|{place}, {for}|{for} in {place}|Travel plan: {place} for {for}|We will be in {place} for {for}
 I'd like to travel to {place} for {for}|What can we do in {place} in {for}?
 Plan a {place} trip of {for}|Book {for} in {place}|Show us {place} in {for}
 What to do in {place} for {for}|A trip to {place} for {for}|We fly to {place} and stay {for}
@@ -50,34 +59,15 @@ trip through {place}""")
 TRIPS = phrases("""holiday|vacation|journey|tour|getaway|visit|road trip|honeymoon|business trip|camping trip
 family holiday|school trip|family trip|short trip|summer holiday|relaxing holiday|hiking trip
 train journey|romantic trip|cheap trip""")
-HELD_HEADS = phrases("""Put together a {adj}trip to {place}|Would you sketch a {adj}programme for {place}
-My dream is a {adj}excursion to {place}|Design a {adj}city break in {place}
-Set up a {adj}vacation to {place}|We'd love a {adj}holiday in {place}
-Map out a {adj}visit to {place}""")
-HELD_HEADS_FOR = (
-    "Let's go to {place} for {for}",
-    "We have {for} to explore {place}",
-    "Going to {place} for {for}, what is the plan?",
-    "Work out {for} in {place}",
-    "{place} for {for} please",
-    "Give me a plan for {for} in {place}",
-)
-HELD_HEADS_BARE = (
-    "We are off to {place}",
-    "Arrange a journey to {place}",
-    "Take me to {place}",
-    "Send us {somewhere}",
-)
 SOMEWHERE = phrases("""somewhere warm|somewhere cheap|somewhere quiet|somewhere by the sea|somewhere in the mountains
 somewhere snowy|somewhere exotic""")
-HELD_SOMEWHERE = ("somewhere sunny", "somewhere green", "somewhere remote")
 
 CLAUSES = {
     "people": phrases(""" for {x}| for {x}| for {x}|, for {x}|. It is for {x}| for {x}|. We are {x}|, we are {x}
-. Travelling party: {x}|. The travellers are {x}|. I travel with {x}|, people: {x}
+. Travelling party: {x}|. I travel with {x}|, people: {x}
 , party of travellers: {x}|. Please plan for {x}|. It will be {x}| as {x}|, group: {x}
 . This is for {x}"""),
-    "budget": phrases(""" with a budget of {x}| with a budget of {x}|, budget {x}| for under {x}| on {x}|, max {x}
+    "budget": phrases(""" with a budget of {x}| with a budget of {x}| on {x}|, max {x}
 . We have {x}| within {x}| for {x} in total|. Our budget is {x}|, costing at most {x}
  for less than {x}|. Budget: {x}|, {x}|, at most {x}|. We want to spend {x}|, spending {x}
 . It may cost {x}|. It should cost less than {x}|, no more than {x}|. I can pay {x}| with {x}
@@ -86,8 +76,7 @@ CLAUSES = {
     "when": phrases(""" {x}| {x}|, {x}|. We travel {x}| {x}|, starting {x}|. We leave {x}|, travelling {x}|. Dates: {x}
 . It should be {x}|. We go {x}| sometime {x}"""),
     "likes": phrases(""". We love {x}|, we like {x}|. I enjoy {x}| with {x}|. Focus on {x}|. Interests: {x}
-, we are interested in {x}|. We are keen on {x}|. We like {x}|, preferably with {x}| for {x}
-. Please include {x}|. We want to see {x}|, and we enjoy {x}|. I am a fan of {x}|, mostly {x}
+, we are interested in {x}|. We are keen on {x}|. We like {x}|, preferably with {x}| for {x}|. We want to see {x}|, and we enjoy {x}|. I am a fan of {x}|, mostly {x}
 . What matters to us: {x}|. Hobbies: {x}|, because we love {x}"""),
     "flights": phrases(""". Flights are already booked|, flights booked|. We already have plane tickets|, no transport needed
 . I don't need flights|. The train tickets are already bought|, flights are arranged
@@ -103,33 +92,31 @@ CLAUSES = {
     "sights": phrases(""". No sightseeing|. Skip the attractions|, no sights needed|. We don't want any attractions
 , no attractions|. We don't need sights|. Leave out the attractions|. No sights please
 , we do not need attractions"""),
-    "visa": phrases(""". Add a visa check|, and check the visa rules|. Do we need a visa?|. Also look into visas
+    "visa": phrases(""". Add a visa check|, and check the visa rules|. Also look into visas
 . Please check the visa rules|, including a visa check|. We need to know about visas
 , plus visa rules|. Please add a visa check"""),
     "insurance": phrases(""". Add travel insurance|, and find travel insurance|. We also need insurance
-. Include travel insurance|, plus insurance|. Please include insurance
+. Include travel insurance|. Please include insurance
 . We want travel insurance too|, with travel insurance"""),
     "packing": phrases(""". Add a packing list|, with a packing list|. Tell us what to pack|. Include a packing list
-, plus a packing list|. Please write a packing list|. We want a packing list too
-. What should we pack?"""),
-    "car": phrases(""". Add a rental car|, with a rental car|. We want to rent a car|. Include car hire
+, plus a packing list|. Please write a packing list|. We want a packing list too"""),
+    "car": phrases(""". Add a rental car|. We want to rent a car|. Include car hire
 , plus a rental car|. Please include a rental car|. We want a hire car too|. We need a car"""),
 }
-HELD_CLAUSES = {
-    "people": phrases(" for {x}|. We are travelling as {x}|, travellers: {x}"),
-    "budget": phrases(""", spending no more than {x}|. We can spend {x}|, {x} budget| with {x} to spend
-. It should not cost more than {x}"""),
-    "when": phrases(" {x}|, leaving {x}"),
-    "likes": phrases(". We are fond of {x}|, ideally with {x}|. We care about {x}"),
-    "flights": phrases(". Our flights are booked already|, we have our flights|. No flights please"),
-    "hotel": phrases(". Our hotel is booked already|, we have a hotel|. No hotel please"),
-    "restaurants": phrases(". We need no restaurants|. No restaurant tips please"),
-    "sights": phrases(". We need no attractions|. No attractions please"),
-    "visa": phrases(". Please check visas too|. Include a visa check"),
-    "insurance": phrases(". Travel insurance too please|. Please add insurance"),
-    "packing": phrases(". A packing list would help|. Please add a packing list"),
-    "car": phrases(". Please add a hire car|. We need a rental car too"),
-}
+HEADS, HEADS_FOR, HEADS_BARE, SOMEWHERE = (
+    joined(own, phrasings.TRAVEL[kind])
+    for kind, own in (
+        ("HEADS", HEADS),
+        ("HEADS_FOR", HEADS_FOR),
+        ("HEADS_BARE", HEADS_BARE),
+        ("SOMEWHERE", SOMEWHERE),
+    )
+)
+CLAUSES = {kind: joined(own, phrasings.TRAVEL[kind]) for kind, own in CLAUSES.items()}
+HELD_HEADS, HELD_HEADS_FOR, HELD_HEADS_BARE, HELD_SOMEWHERE = (
+    held.TRAVEL[kind] for kind in ("HEADS", "HEADS_FOR", "HEADS_BARE", "SOMEWHERE")
+)
+HELD_CLAUSES = {kind: held.TRAVEL[kind] for kind in CLAUSES}
 
 
 @dataclass(slots=True)
@@ -192,12 +179,14 @@ def request(s: Source) -> Trip:
     if not head.startswith("{") and head not in HEADS_BARE and s.noise(0.08):  # a verb nobody knows
         rest = head.partition(" ")[2]
         head = " ".join(s.pseudo() for _ in range(r.choice((1, 1, 2, 3)))) + " " + rest
-    text = head.format(adj=adj, **{"for": t.span}, place=t.place, somewhere=t.somewhere)
-    if s.chance(0.7):
-        text = re.sub(r"\b([Aa]) (?=eight|8|11|18)", r"\1n ", text)
-    text = _with_clauses(s, t, text)
+    text = head.replace("{adj}", adj)
+    text = (articled(text) if s.chance(0.8) else text).format(
+        **{"for": t.span}, place=t.place, somewhere=t.somewhere
+    )
+    clauses = HELD_CLAUSES if s.held else CLAUSES
+    text = with_clauses(s, t, text, clauses, ("people", "budget", "when", "likes"), lower)
     text = text.lower() if lower else text[0].upper() + text[1:] if s.chance(0.8) else text
-    t.sentence = text + r.choice(("", "", "", ".", ".", "!" if s.chance(0.3) else ""))
+    t.sentence = ended(s, text)
     if s.chance(0.08):
         t.sentence = r.choice(("Hi, ", "Hello! ", "Please, ", "Hey, ")) + t.sentence
     return t
@@ -231,24 +220,12 @@ def _heading(s: Source) -> tuple[Trip, str]:
         t.place, t.somewhere = "", r.choice(places)
     if not s.held and s.chance(0.35):
         head = head.replace("trip", r.choice(TRIPS))
+    if s.noise(0.1):  # "a quiet trip", "a quiet week"
+        word = r.choice((s.common, s.pseudo))()
+        head = head.replace("{adj}", word + " {adj}")
+        if t.span.startswith("a "):
+            head = head.replace("{for}", f"a {word} {t.span[2:]}")
     return t, smudge(r, head, 0.0 if s.held else 0.05)
-
-
-def _with_clauses(s: Source, t: Trip, text: str) -> str:
-    """Add the other facts and wishes to the sentence, in some order."""
-    r, clauses = s.rng, HELD_CLAUSES if s.held else CLAUSES
-    facts = [(k, getattr(t, k)) for k in ("people", "budget", "when", "likes") if getattr(t, k)]
-    if s.chance(0.4):
-        r.shuffle(facts)
-    tail = [(k, "") for k in sorted(t.flags)]
-    r.shuffle(tail)
-    for k, x in facts + tail:
-        clause = r.choice(clauses[k])
-        if text.endswith("?"):
-            clause = ". Budget: {x}" if clause in (" on {x}", " for {x} in total") else clause
-            clause = clause.lstrip(".,")
-        text += clause.format(x=x)
-    return text.strip()
 
 
 def plan(t: Trip) -> Plan:
@@ -337,13 +314,8 @@ CONTEXT = {
     "sights": phrases("Visit {x}.|See {x}.|Sights: {x}.|Do not miss {x}."),
     "table": phrases("Have dinner at {x}.|Eat at {x}.|Restaurant: {x}.|Reserve a table at {x}."),
 }
-HELD_CONTEXT = {
-    "area": phrases("I would choose {x}.|Area: {x}."),
-    "ride": phrases("I found {x}.|Transport: {x}."),
-    "hotel": phrases("I reserved {x}.|The place to sleep is {x}."),
-    "sights": phrases("Go and see {x}.|On the list: {x}."),
-    "table": phrases("I picked {x}.|Dinner: {x}."),
-}
+CONTEXT = {kind: joined(own, phrasings.TRAVEL["contexts"][kind]) for kind, own in CONTEXT.items()}
+HELD_CONTEXT = held.TRAVEL["contexts"]
 SOURCE_OF = {
     "area": "destination",
     "ride": "transport",
@@ -356,9 +328,9 @@ SLOT_OF = {v: k for k, v in SOURCE_OF.items()}
 
 def known(t: Trip) -> dict[str, str]:
     """Return what the teaching agents themselves come up with: made-up but marked by the place's name."""
-    p = t.place
+    p = re.sub(r"\bthe ", "", t.place, count=1, flags=re.IGNORECASE)
     return {
-        "area": f"the old town of {p}" if p else "a small town near the coast",
+        "area": f"the old town of {t.place}" if p else "a small town near the coast",
         "ride": f"a direct train or flight {t.to}",
         "hotel": f"the {p} Garden Hotel" if p else "a small family hotel",
         "sights": f"the {p} City Museum and the {p} Old Market" if p else "the old harbour and the market",
@@ -466,8 +438,8 @@ def _itinerary(t: Trip, got: dict[str, str]) -> str:
     hotel = f"check in at {got['hotel']}" if "hotel" in got else "check in"
     sights = f"see {got['sights']}" if "sights" in got else f"explore {t.place or 'the area'}"
     table = f"dinner at {got['table']}" if "table" in got else "a free evening"
-    middle = " Between them: excursions and free time." if "week" in t.adj.split("-") else ""
-    if t.adj in ("weekend", "2-day", "two-day"):
+    middle = " Between them: excursions and free time." if "week" in plain(t.adj).split("-") else ""
+    if plain(t.adj) in ("weekend", "2-day", "two-day"):
         text = f"Day 1: {ride} and {hotel}, then {table}. Day 2: {sights}, then travel home."
     else:
         text = f"Day 1: {ride} and {hotel}. Day 2: {sights}, then {table}. Last day: travel home.{middle}"
@@ -487,14 +459,12 @@ def general(t: Trip, task: str) -> str:
 
 
 ADDED = (
-    "Check visa rules|Check vaccinations|Compare airport transfers|Find a dog sitter|Book museum tickets|Check the weather"
+    "Check visa rules|Check vaccinations|Compare airport transfers|Book museum tickets|Check the weather"
     "|Buy a local SIM card|Exchange money|Reserve airport parking|Find a babysitter|Check passport validity|Plan a day trip"
     "|Plan a rainy-day alternative|Find wheelchair access|List useful phrases|Check local holidays|Rent bicycles"
     "|Find a laundry|Estimate the costs|Compare prices|Find a running route|Look up emergency numbers|Buy gifts for {name}"
     "|Ask {name} about the keys|Book a guide called {name}|Find a pharmacy near {name}|Reserve the {name} tour|Call {name}"
     "|Check the opening hours of {name}|Translate the menu|Plan a surprise for {name}|Check luggage rules|Tell {name}"
 ).split("|")
-HELD_ADDED = (
-    "Check the ferry timetable|Find a yoga studio|Compare travel insurance|Reserve a table at {name}|Look up tipping customs"
-    "|Order a taxi to {name}|Check roaming fees|Find a playground near {name}|Book a cooking class|List museums open on Monday"
-).split("|")
+ADDED += list(phrasings.TRAVEL["ADDED"])
+HELD_ADDED = held.TRAVEL["ADDED"]

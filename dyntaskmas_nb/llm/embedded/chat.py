@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dyntaskmas_nb.errors import BadRequest, BadWeights
 from dyntaskmas_nb.llm.embedded.checkpoint import LlamaConfig
-from dyntaskmas_nb.llm.embedded.lexical import FORMS, Names, read_lexicon
+from dyntaskmas_nb.llm.embedded.lexical import FORMS, SLOTS, Names, read_lexicon
 from dyntaskmas_nb.llm.protocol import Message
 
 BEGIN, END = "<|bos|>", "<|end|>"
@@ -63,7 +63,7 @@ class ChatTokenizer:
         return None if self._lexicon is None else Names(self._lexicon)
 
     def encode(self, text: str, names: Names | None = None) -> list[int]:
-        """Tokens of untrusted `text`, never a special one; `names` makes placeholders of unknown words."""
+        """Tokens of untrusted `text`, never a special one; `names` makes placeholders of its words."""
         ids: list[int] = []
         for piece in [text] if names is None else names.split(text):
             if isinstance(piece, int):
@@ -76,6 +76,11 @@ class ChatTokenizer:
                     "A message holds half a surrogate pair, which is no text; remove it."
                 ) from None
         return ids
+
+    def count(self, text: str) -> int:
+        """Tokens of `text` as a message, in a conversation where some placeholders are taken already."""
+        names = None if self._lexicon is None else Names(self._lexicon, slots=SLOTS - 16)
+        return len(self.encode(text, names))
 
     def prompt(self, messages: Sequence[Message], names: Names | None = None) -> list[int]:
         """Tokens of a conversation, up to where the assistant's answer begins; fills `names`."""

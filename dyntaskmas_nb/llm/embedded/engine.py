@@ -57,8 +57,8 @@ class EmbeddedLlama:
         return Caps(context_window=window, terse=True, refuses=True, domains=domains)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of `text`; at most so many where unknown words become placeholders."""
-        return len(self._tokenizer.encode(text))
+        """Tokens of `text` as a message of a conversation."""
+        return self._tokenizer.count(text)
 
     def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Yield the answer as it is computed; closing the iterator frees its row at the next step.

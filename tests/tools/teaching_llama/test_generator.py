@@ -8,15 +8,19 @@ import random
 import string
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 import pytest
 
 from dyntaskmas_nb.agents.prompts import REFUSAL
-from tools.teaching_llama import probes, refusals, research, travel, words
+from dyntaskmas_nb.llm.embedded.lexical import Names
+from tools.teaching_llama import held as unseen
+from tools.teaching_llama import phrasings, refusals, research, travel, words
 from tools.teaching_llama.agents import agent_example
-from tools.teaching_llama.mixture import DOMAINS, draw, plan_example
+from tools.teaching_llama.lexicon import LEXICON
+from tools.teaching_llama.marks import mark, marked, plain, spans
+from tools.teaching_llama.mixture import DOMAINS, answer_pieces, draw, plan_example
 from tools.teaching_llama.plan import REFUSED, read
 from tools.teaching_llama.refusals import refused
 from tools.teaching_llama.surfaces import Source
@@ -28,6 +32,11 @@ EACH_DOMAIN = pytest.mark.parametrize("domain", DOMAINS, ids=lambda d: d.NAME)
 def drawn(held: bool, domain: ModuleType, count: int = 400) -> Iterator[object]:
     source = Source(random.Random(5), held=held)
     return (domain.request(source) for _ in range(count))
+
+
+def apart(train: Iterable[str], held: Iterable[str]) -> bool:
+    """Whether no template stands in both, whatever its capitals and end mark."""
+    return {x.casefold().rstrip("?! ") for x in train}.isdisjoint(x.casefold().rstrip("?! ") for x in held)
 
 
 @BOTH_SPLITS
@@ -47,7 +56,7 @@ def test_every_fact_of_the_request_stands_in_it_and_most_reach_the_plan(
     held: bool, domain: ModuleType
 ) -> None:
     for t in drawn(held, domain):
-        assert all(fact in t.sentence or fact.lower() in t.sentence.lower() for fact in t.facts())
+        assert all(fact in t.sentence or fact[0].upper() + fact[1:] in t.sentence for fact in t.facts())
         plan = domain.plan(t).json()
         assert t.facts()[0] in plan if t.facts() else True
 
@@ -129,10 +138,17 @@ def test_held_out_lists_share_nothing_with_training_lists() -> None:
     for name in ("PLACES", "PEOPLE", "LIKES", "TOPICS", "ADJECTIVES", "AUDIENCES"):
         train, held = (set(getattr(words, f"{split}_{name}")) for split in ("TRAIN", "HELD"))
         assert train.isdisjoint(held), name
-    assert set(refusals.TRAIN).isdisjoint(refusals.HELD)
+    assert apart(refusals.TRAIN, refusals.HELD)
     for domain in DOMAINS:
-        for kind in ("HEADS", "HEADS_BARE", "ADDED"):
-            assert set(getattr(domain, kind)).isdisjoint(getattr(domain, f"HELD_{kind}")), kind
+        for kind in ("HEADS", "HEADS_FOR", "HEADS_BARE", "SOMEWHERE", "KINDS", "ADDED"):
+            assert apart(getattr(domain, kind, ()), getattr(domain, f"HELD_{kind}", ())), kind
+        for train, held in ((domain.CLAUSES, domain.HELD_CLAUSES), (domain.CONTEXT, domain.HELD_CONTEXT)):
+            assert train.keys() == held.keys()
+            assert all(apart(train[kind], held[kind]) for kind in train)
+    assert apart(phrasings.TRAVEL["PEOPLE"], unseen.TRAVEL["PEOPLE"])
+    assert apart(phrasings.TRAVEL["WHEN"], unseen.TRAVEL["WHEN"])
+    assert apart(phrasings.RESEARCH["DEADLINE"], unseen.RESEARCH["DEADLINE"])
+    assert apart(phrasings.RESEARCH["TOPIC"], unseen.RESEARCH["TOPIC"])
 
 
 def test_no_held_out_name_occurs_in_any_training_text() -> None:
@@ -146,10 +162,33 @@ def test_no_held_out_name_occurs_in_any_training_text() -> None:
 
 
 def test_no_sentence_written_by_hand_is_a_training_template() -> None:
-    train = {x.lower() for x in (*refusals.TRAIN, *travel.HEADS, *research.HEADS)}
-    outside = [x for x in probes.OUTSIDE if x.lower().strip("?.!") in train]
-    assert not outside
-    assert train.isdisjoint(x.lower() for x in (*probes.TRAVEL, *probes.RESEARCH))
+    assert apart(refusals.TRAIN, unseen.PROBES["outside"])
+    for domain in DOMAINS:
+        assert apart((*domain.HEADS, *domain.HEADS_BARE), unseen.PROBES[domain.NAME])
+
+
+def test_marks_leave_no_trace_in_answers_and_every_copied_word_is_a_placeholder() -> None:
+    source = Source(random.Random(6))
+    for _ in range(500):
+        case = draw(source)
+        names = Names(LEXICON)
+        for message in case.messages:
+            assert not set("\ue000\ue001") & set(message.content)
+            list(names.split(message.content))
+        pieces = list(answer_pieces(case.target, names))
+        assert "".join(p if isinstance(p, str) else names.text(p) for p in pieces) == case.answer
+        assert any(isinstance(p, int) for p in pieces) or not case.entities
+
+
+def test_a_fact_within_a_fact_is_one_fact() -> None:
+    inner = mark("Kyoto")
+    text = "at " + mark(f"the {inner} Inn") + "."
+    assert plain(text) == "at the Kyoto Inn."
+    assert spans(text) == ("at the Kyoto Inn.", [False] * 3 + [True] * 13 + [False])
+    assert mark("") == ""
+    assert marked(travel.Trip(place="Oslo", sentence="trip to Oslo")) == travel.Trip(
+        place=mark("Oslo"), sentence="trip to Oslo"
+    )
 
 
 @pytest.mark.parametrize(
