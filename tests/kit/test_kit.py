@@ -557,3 +557,10 @@ def test_trying_an_edit_changes_nothing():
         assert run.add_task("more", after=["b"], complexity=3)
         run.result()
         assert run.snapshot().t == tried.after.makespan
+
+
+def test_a_sentence_of_ten_megabytes_is_refused_in_one_line():
+    with Kit(home=None) as kit:
+        with pytest.raises(InvalidInput, match="10,000,000 characters long; at most 4,000"):
+            kit.start("x " * 5_000_000)
+        assert kit.runs() == []
