@@ -8,7 +8,7 @@ been running since it started. Pauses, breakpoints and approvals are taken as pa
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dyntaskmas_nb.apee.history import entries_of
 from dyntaskmas_nb.apee.machine import Machine
@@ -89,13 +89,15 @@ class Durations:
     Attributes
     ----------
     rate : seconds by unit of complexity, by role; "" is that of all roles.
+    entries : the attempts so far.
     """
 
     def __init__(self, machine: Machine) -> None:
+        self.entries = entries_of(machine.log)
         spent: dict[str, float] = defaultdict(float)
         work: dict[str, float] = defaultdict(float)
         tasks = machine.graph.tasks
-        for entry in entries_of(machine.log):
+        for entry in self.entries:
             if entry.outcome == "done" and entry.end is not None and (task := tasks.get(entry.task)):
                 for role in (task.role, ""):
                     spent[role] += entry.end - entry.start
@@ -122,13 +124,15 @@ def slack(graph: TaskGraph, durations: Durations) -> dict[TaskId, float]:
     return {id: longest - first[id] - after[id] for id in order}
 
 
-def preview(machine: Machine, change: Delta | Command | None, t: float) -> Preview:
+def preview(
+    machine: Machine, change: Delta | Command | None, t: float, before: Forecast | None = None
+) -> Preview:
     """Compare how the run goes on from time `t` with and without `change`; nothing is changed.
 
-    To be called where the machine may be read.
+    To be called where the machine may be read. `before` is what the same machine's last preview began with.
     """
     durations = Durations(machine)
-    before, _ = _played(machine, durations, None, t)
+    before = before or _played(machine, durations, None, t)[0]
     if change is None:
         return Preview(before=before, after=before)
     after, answer = _played(machine, durations, change, t)
@@ -161,10 +165,11 @@ def _played(
         record.approved = True
     simulator.submit([events.Woke(t, "")])
     simulator.run()
-    entries = [*entries_of(machine.log), *entries_of(twin.log)]
+    ahead = entries_of(twin.log)
+    entries = [*durations.entries, *ahead]
     seconds = {e.task: e.end - e.start for e in entries if e.end is not None and e.outcome == "done"}
     seconds |= {id: durations(twin.graph[id], 1) for id in twin.graph if id not in seconds}
-    attempts = sum(entry.outcome == "done" for entry in entries_of(twin.log))
+    attempts = sum(entry.outcome == "done" for entry in ahead)
     made = max(1, machine.attempts)
     return Forecast(
         makespan=twin.log[-1].t,
@@ -197,8 +202,8 @@ def twin_of(machine: Machine) -> Machine:
     twin.ranking.take_over(machine.ranking)
     ledger, theirs = twin.ledger, machine.ledger
     ledger.open, ledger._order, ledger.transfer_seconds = theirs.open, theirs._order, theirs.transfer_seconds
-    ledger.records.update({id: replace(record, approved=True) for id, record in theirs.records.items()})
-    ledger.leaving.update({id: replace(record) for id, record in theirs.leaving.items()})
+    ledger.records.update({id: record.copy(approved=True) for id, record in theirs.records.items()})
+    ledger.leaving.update({id: record.copy() for id, record in theirs.leaving.items()})
     ledger._removed.update(theirs._removed)
     for agent in machine.pool:
         twin.pool.copy(agent)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import get_args
 
@@ -23,31 +22,29 @@ from dyntaskmas_nb.errors import InvalidInput
 
 Submission = events.DeltaSubmitted | events.CommandSubmitted
 _INPUTS = frozenset(get_args(events.Input))
-_OUTCOME = {TaskDone: "done", TaskFailed: "failed", TaskStopped: "stopped"}
+_OUTCOME: dict[type, str] = {TaskDone: "done", TaskFailed: "failed", TaskStopped: "stopped"}
 
 
 def entries_of(log: Iterable[Event]) -> list[Entry]:
     """Every attempt in the log, ordered by start; attempts still running have no end."""
-    found: dict[tuple[TaskId, int], Entry] = {}
+    begun: dict[tuple[TaskId, int], TaskDispatched] = {}
+    ended: dict[tuple[TaskId, int], tuple[float, str]] = {}
     for event in log:
-        if isinstance(event, TaskDispatched):
-            found[event.task, event.attempt] = Entry(
-                task=event.task,
-                agent=event.agent,
-                start=event.t,
-                end=None,
-                attempt=event.attempt,
-                outcome="running",
-            )
-        elif isinstance(event, TaskDone | TaskFailed | TaskStopped):
-            key = event.task, event.attempt
-            if key in found and found[key].end is None:
-                found[key] = replace(found[key], end=event.t, outcome=_OUTCOME[type(event)])
-        elif isinstance(event, RunReopened):
-            for key, entry in found.items():
-                if entry.end is None:
-                    found[key] = replace(entry, end=max(entry.start, event.t), outcome="stopped")
-    return list(found.values())
+        kind = type(event)
+        if kind is TaskDispatched:
+            begun[event.task, event.attempt] = event  # type: ignore[union-attr, assignment]
+        elif kind in _OUTCOME:
+            key = event.task, event.attempt  # type: ignore[union-attr]
+            if key in begun:
+                ended.setdefault(key, (event.t, _OUTCOME[kind]))
+        elif kind is RunReopened:
+            for key, start in begun.items():
+                ended.setdefault(key, (max(start.t, event.t), "stopped"))
+    return [
+        Entry(task=key[0], agent=start.agent, start=start.t, end=end, attempt=key[1], outcome=outcome)
+        for key, start in begun.items()
+        for end, outcome in (ended.get(key, (None, "running")),)
+    ]
 
 
 def snapshot_of(machine: Machine, t: float) -> Snapshot:

@@ -71,6 +71,14 @@ class Record:
     approved: bool = False
     avoid: tuple[str, ...] = ()
 
+    def copy(self, *, approved: bool = False) -> Record:
+        """The same again, `approved` or as it is."""
+        new = object.__new__(Record)
+        for name in Record.__slots__:
+            setattr(new, name, getattr(self, name))
+        new.approved = approved or self.approved
+        return new
+
 
 class Ledger:
     """Records of all tasks of `graph`; facts go to `log`, timers and stops to `effects`.

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from dyntaskmas_nb.apee.explain import Explanation, explain
-from dyntaskmas_nb.apee.forecast import Durations, Preview, preview, slack
+from dyntaskmas_nb.apee.forecast import Durations, Forecast, Preview, preview, slack
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core.codec import decode, encode
 from dyntaskmas_nb.core.command import Command, Configure
@@ -34,6 +34,7 @@ class Insight:
     """Explanations and previews; nothing is changed by them."""
 
     _machine: Machine
+    _forecast: tuple[int, Forecast | None] = (-1, None)
     snapshot: Callable[[], Snapshot]
     _read: Callable[..., object]
     _now: Callable[[], float]
@@ -76,7 +77,10 @@ class Insight:
         return WhatIf(self)
 
     def _preview(self, change: Delta | Command | None) -> Preview:
-        return preview(self._machine, change, self._now())
+        seq, before = self._forecast
+        found = preview(self._machine, change, self._now(), before if seq == len(self._machine.log) else None)
+        self._forecast = len(self._machine.log), found.before
+        return found
 
     def critical_path(self) -> tuple[TaskId, ...]:
         """The chain of tasks that sets the makespan: as measured where done, as expected where not."""
