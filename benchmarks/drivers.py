@@ -15,8 +15,9 @@ import anyio
 from benchmarks.dags import Dag, as_delta, as_graph
 from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.roles import Behaviours
+from dyntaskmas_nb.apee.assignment import Assignment
 from dyntaskmas_nb.apee.clock import RealClock
-from dyntaskmas_nb.apee.engine import Assignment, Engine
+from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.journal import Journal
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core import event as events

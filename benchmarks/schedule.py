@@ -14,8 +14,9 @@ from benchmarks.dags import Dag, as_graph, independent, layered
 from benchmarks.drivers import NoJournal, by_engine_from_pause, inputs
 from benchmarks.meter import Row, at_least, at_most, cost, table
 from dyntaskmas_nb.agents.outcome import Answer
+from dyntaskmas_nb.apee.assignment import Assignment
 from dyntaskmas_nb.apee.clock import RealClock
-from dyntaskmas_nb.apee.engine import Assignment, Engine
+from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.history import entries_of
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.priority import POLICIES

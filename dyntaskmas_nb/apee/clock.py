@@ -6,12 +6,22 @@ import asyncio
 import math
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class Wake(Protocol):
+    """An event of the clock's own loop: half the price of one that goes with any loop."""
+
+    async def wait(self) -> object:
+        """Wait until it is set."""
+
+    def set(self) -> None:
+        """Let those go on that wait."""
 
 
 class RealClock:

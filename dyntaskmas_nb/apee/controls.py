@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from dyntaskmas_nb.apee.budget import watch_budget
 from dyntaskmas_nb.apee.ledger import BLOCKED, CANCELLED, DEAD, PENDING, READY, RUNNING, Record
 from dyntaskmas_nb.apee.priority import Ranking
 from dyntaskmas_nb.core.command import (
@@ -152,7 +153,7 @@ def _configure(m: Machine, changes: dict[str, object], t: float) -> str:
     m.settings = new
     m.dispatcher.routing.frozen = new.routing == "frozen"
     m.ranking.touch(m.graph)
-    m.watch_budget(t)
+    watch_budget(m, t)
     if "budget" in changes and m.ended and m.ended.reason.startswith("The budget"):
         stopped = [id for id, record in m.records.items() if record.reason == m.ended.reason]
         m.go_on(t)

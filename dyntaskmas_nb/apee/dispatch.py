@@ -10,6 +10,7 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
+from dyntaskmas_nb.apee.budget import over_budget
 from dyntaskmas_nb.apee.ledger import READY, RUNNING, Record
 from dyntaskmas_nb.apee.locks import Locks, Wanted
 from dyntaskmas_nb.apee.pool import Agent
@@ -89,7 +90,7 @@ class Dispatcher:
                 held.append(id)
                 self.passed.add(id)
                 self.hit(id, "before", t)
-            elif m.limited and m.over_budget(t, another=True):
+            elif m.limited and over_budget(m, t, another=True):
                 held.append(id)
                 break
             elif free and ahead is None and not record.avoid:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, assert_never
+from typing import assert_never
 
 import anyio
 from anyio.abc import TaskGroup
 
-from dyntaskmas_nb.agents.outcome import Answer as AgentAnswer
-from dyntaskmas_nb.apee.clock import Clock
+from dyntaskmas_nb.apee.assignment import Assignment, Decide, Perform
+from dyntaskmas_nb.apee.clock import Clock, Wake
 from dyntaskmas_nb.apee.journal import Keeper
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core import event as events
@@ -27,7 +27,7 @@ from dyntaskmas_nb.core.command import Command
 from dyntaskmas_nb.core.delta import Delta
 from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, GiveContext, StartTask, StopTask, WakeAt
 from dyntaskmas_nb.core.event import Input, arrival_key
-from dyntaskmas_nb.core.task import SATISFIED, Task, TaskId, TaskState
+from dyntaskmas_nb.core.task import SATISFIED, TaskId, TaskState
 from dyntaskmas_nb.errors import AgentError, DynTaskError, InvalidInput, StoreError
 
 Outcome = events.DeltaApplied | events.DeltaRejected | events.CommandApplied | events.CommandRejected
@@ -41,54 +41,13 @@ TOO_LATE = -1
 RETRY = 1.0
 
 
-@dataclass(slots=True, kw_only=True)
-class Assignment:
-    """One attempt at a task, with the results of its predecessors in the order it declares them.
-
-    `access` is the agent's clearance: what it may read, and the level of what it writes. `given` grows when
-    somebody gives the running agent context; `producers` name the attempt that made each result.
-    """
-
-    run: str
-    request: str
-    task: Task
-    attempt: int
-    agent: str
-    access: int
-    priority: float
-    t: float
-    results: dict[TaskId, object]
-    producers: tuple[tuple[TaskId, int], ...]
-    given: list[str] = field(default_factory=list)
-
-
-def shared(run: str, task: Task) -> Assignment:
-    """The attempt, numbered 0, by which `run` has a result of `task` that another run found."""
-    return Assignment(
-        run=run,
-        request="",
-        task=task,
-        attempt=0,
-        agent="",
-        access=0,
-        priority=0.0,
-        t=0.0,
-        results={},
-        producers=(),
-    )
-
-
-Perform = Callable[[Assignment], Awaitable[AgentAnswer]]
-Decide = Callable[[AskMonitor], Awaitable[events.MonitorDecided]]
-
-
 @dataclass(slots=True)
 class _Worker:
     """A long-lived agent process of the engine; `job` and what cancels it are set before `wake`."""
 
-    job: Any
     scope: anyio.CancelScope
-    wake: Any
+    wake: Wake
+    job: Assignment | None = None
 
 
 class Engine:
@@ -198,9 +157,7 @@ class Engine:
 
     async def run(self) -> None:
         """Drive the machine until the run has ended; raises only when cancelled from outside."""
-        finished = (
-            self.finished
-        )  # an edit may go on with the run while agents that will not stop are waited for
+        finished = self.finished  # an edit may go on with the run while a rude agent is waited for
         try:
             if self.machine.ended and not self._reopened:
                 return
@@ -243,10 +200,7 @@ class Engine:
             effects += self.machine.step(events.TurnEnded(t))
         await self._save()
         for effect in effects:
-            if type(effect) is StartTask:  # by far the most frequent
-                self._start(effect, group)
-            else:
-                self._carry_out(effect, group)
+            self._carry_out(effect, group)
         if self._watches:
             for watch in [watch for watch in self._watches if watch[0]()]:
                 watch[1].set()
@@ -279,6 +233,8 @@ class Engine:
 
     def _carry_out(self, effect: Effect, group: TaskGroup) -> None:
         match effect:
+            case StartTask():
+                self._start(effect, group)
             case StopTask(task=id, attempt=attempt):
                 if running := self._running.get((id, attempt)):
                     running[1].cancel()
@@ -295,8 +251,6 @@ class Engine:
                 if entry := self._answers.pop(number, None):
                     entry[1].append(outcome)
                     entry[0].set()
-            case StartTask():
-                self._start(effect, group)
             case _:
                 assert_never(effect)
 
@@ -339,7 +293,7 @@ class Engine:
         if self._idle:
             worker = self._idle.pop()
         else:
-            worker = _Worker(None, anyio.CancelScope(), self._clock.event())
+            worker = _Worker(anyio.CancelScope(), self._clock.event())
             group.start_soon(self._work, worker)
         worker.job = job
         worker.wake.set()
@@ -351,18 +305,20 @@ class Engine:
             with worker.scope:
                 while True:
                     await worker.wake.wait()
-                    self._over(worker, await self._attempt(worker.job, worker.scope))
+                    job = worker.job
+                    assert job is not None
+                    self._over(worker, job, await self._attempt(job, worker.scope))
                     if worker.scope.cancel_called:  # too late for this job; not to reach the next one
                         break
                     self._idle.append(worker)
             if worker.job is not None:
-                self._over(worker, None)
+                self._over(worker, worker.job, None)
             worker.scope = anyio.CancelScope()
             self._idle.append(worker)
 
-    def _over(self, worker: _Worker, outcome: Input | None) -> None:
+    def _over(self, worker: _Worker, job: Assignment, outcome: Input | None) -> None:
         """An attempt is over; without an outcome it was cut off."""
-        task, attempt = worker.job.task, worker.job.attempt
+        task, attempt = job.task, job.attempt
         worker.job, worker.wake = None, self._clock.event()
         if task.timeout is not None:
             worker.scope.deadline = math.inf
@@ -401,8 +357,10 @@ class Engine:
 
     async def _ask_monitor(self, question: AskMonitor) -> None:
         id, attempt, answer = question.task.id, question.attempt, None
-        if self._decide:
-            answer = await self._decide(question)
+        try:
+            answer = await self._decide(question) if self._decide else None
+        except Exception:  # a monitor that breaks down leaves it to the rule
+            log.exception("the monitor broke down on task %s", id)
         self.post(answer or events.MonitorDecided(self.now(), id, attempt, "rule"))
 
     async def sleep_until(self, t: float, stop: Callable[[], bool]) -> None:

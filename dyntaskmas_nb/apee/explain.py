@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dyntaskmas_nb.apee.ledger import READY, RUNNING
 from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.core.delta import AddTask, Batch, ExpandTask
 from dyntaskmas_nb.core.event import DeltaApplied, DeltaSubmitted
 from dyntaskmas_nb.core.task import SATISFIED, TaskId
 from dyntaskmas_nb.dtgg.weights import coefficients
@@ -159,8 +160,6 @@ def _made(machine: Machine, id: TaskId) -> str:
 
 
 def _added(delta: object) -> set[TaskId]:
-    from dyntaskmas_nb.core.delta import AddTask, Batch, ExpandTask
-
     match delta:
         case AddTask(task=task):
             return {task.id}

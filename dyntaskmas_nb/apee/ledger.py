@@ -229,7 +229,9 @@ class Ledger:
         self._effects.append(WakeAt(t, id))
 
     def wake(self, id: TaskId, t: float) -> None:
-        """A timer rang: a transfer to `id` is over, or its retry is due."""
+        """A timer rang: a transfer to `id` is over, or its retry is due; "" is the run's own, for its budget."""
+        if not id:
+            return
         self.timers = max(0, self.timers - 1)
         if record := self.records.get(id):
             if record.hold == "retry" and record.due <= t:

@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from zlib import crc32
 
+from dyntaskmas_nb.apee.budget import over_budget, watch_budget
 from dyntaskmas_nb.apee.controls import carry_out
 from dyntaskmas_nb.apee.dispatch import Dispatcher
+from dyntaskmas_nb.apee.failures import on_failure, on_monitor
 from dyntaskmas_nb.apee.ledger import (
     BLOCKED,
     CANCELLED,
@@ -42,16 +43,14 @@ from dyntaskmas_nb.apee.rebase import outdated
 from dyntaskmas_nb.apee.routing import Routing
 from dyntaskmas_nb.core import event as events
 from dyntaskmas_nb.core.delta import Batch, Delta, ReviseTask, changed, touched
-from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, WakeAt
+from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect
 from dyntaskmas_nb.core.event import Event, Input, RunStatus
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.settings import RETRY_LONGEST, Budget, Settings
+from dyntaskmas_nb.core.settings import Settings
 from dyntaskmas_nb.core.task import SATISFIED, TaskId
 from dyntaskmas_nb.dtgg.update import apply
 from dyntaskmas_nb.errors import DynTaskError
 
-#: Failures of one task after which its monitor is not asked any more.
-MOST_FAILURES = 10
 #: Changes of a task that give one that failed no other chance.
 INCIDENTAL = frozenset({"complexity", "boost", "critical"})
 
@@ -103,8 +102,8 @@ class Machine:
             events.TaskDone: self._on_outcome,
             events.TaskFailed: self._on_outcome,
             events.TaskStopped: self._on_outcome,
-            events.MonitorDecided: self._on_monitor,
-            events.Woke: self._on_woke,
+            events.MonitorDecided: lambda event: on_monitor(self, event),
+            events.Woke: lambda event: self.ledger.wake(event.task, event.t),
             events.TurnEnded: self._on_turn,
         }
 
@@ -164,7 +163,7 @@ class Machine:
         for spec in event.agents:
             self.pool.add(spec)
         self.ranking = Ranking(self.graph, self._custom or self.policy(event.settings), self.settings)
-        self.watch_budget(event.t)
+        watch_budget(self, event.t)
 
     def policy(self, settings: Settings) -> Policy:
         """The priority rule that `settings` name: the user's own where they say so."""
@@ -193,7 +192,7 @@ class Machine:
                     AskMonitor(self.settings.monitor, self.graph._tasks[id], record.attempt, record.reason)
                 )
         self.ledger.rearm(t)
-        self.watch_budget(t)
+        watch_budget(self, t)
 
     def _on_shared(self, event: events.ResultsShared) -> None:
         for id in self.graph.topological():
@@ -208,10 +207,6 @@ class Machine:
     def _on_plan_failed(self, event: events.PlanFailed) -> None:
         if self.planning:
             self.wind_down("failed", event.reason, event.t)
-
-    def _on_woke(self, event: events.Woke) -> None:
-        if event.task:
-            self.ledger.wake(event.task, event.t)
 
     def wind_down(self, status: RunStatus, reason: str, t: float) -> None:
         """Stop everything; the run ends with `status` once nothing runs."""
@@ -232,7 +227,7 @@ class Machine:
         if self.ended:
             self.ended = self._ending = None
             self.ledger.timers = 0  # those set before its end will not ring
-            self.watch_budget(t)
+            watch_budget(self, t)
 
     @property
     def stopping(self) -> bool:
@@ -269,7 +264,6 @@ class Machine:
             return [id for part in delta.deltas for id in self._reconsider(part, t)]
         if not isinstance(delta, ReviseTask) or (record := self.records.get(delta.id)) is None:
             return []
-        reruns = []
         telling = not INCIDENTAL.issuperset(delta.changes)
         if telling and record.hold in ("monitor", "ask", "retry"):  # what was decided was on another task
             record.hold, record.failures, record.avoid = "", 0, ()
@@ -279,6 +273,7 @@ class Machine:
             reruns = [delta.id]
         elif record.state is FAILED and not self.graph._tasks[delta.id].critical:
             self.ledger.set(delta.id, record, SKIPPED, t, record.reason)
+            reruns = []
         else:
             return []
         return reruns + self.ledger.settle(self.graph._succ[delta.id], t)
@@ -305,9 +300,8 @@ class Machine:
             return  # it came too late
         why, record.stopping = record.stopping, ""
         done = isinstance(event, events.TaskDone)
-        self._free(
-            id, record, t, True if done else None if why or isinstance(event, events.TaskStopped) else False
-        )
+        counts = done or not (why or isinstance(event, events.TaskStopped))
+        self._free(id, record, t, done if counts else None)
         if isinstance(event, events.TaskDone):
             self.tokens += event.tokens
             self.cost += event.cost
@@ -324,57 +318,14 @@ class Machine:
         elif why in ("again", "afresh"):
             self._again(id, record, t, _stopped(event, "stopped to run again"))
         elif why or isinstance(event, events.TaskStopped):
-            self.ledger.close(
-                id, record, CANCELLED, t, _stopped(event, record.reason or "cancelled while it ran")
-            )
+            reason = _stopped(event, record.reason or "cancelled while it ran")
+            self.ledger.close(id, record, CANCELLED, t, reason)
         else:
-            self._on_failure(id, record, event, t)
+            on_failure(self, record, event)
         if self.to_completion and not isinstance(event, events.TaskStopped):
             self.paused, self.to_completion = True, False
         if record.state.ended:
             self.dispatcher.hit(id, "after", t)
-
-    def _on_failure(self, id: TaskId, record: Record, event: events.TaskFailed, t: float) -> None:
-        task, monitor = self.graph._tasks[id], self.settings.monitor
-        record.failures += 1
-        if record.agent not in record.avoid:
-            record.avoid += (record.agent,)
-        if monitor and task.role != monitor and record.failures < MOST_FAILURES:
-            self.ledger.make_ready(id, record, t, event.error)
-            record.hold = "monitor"
-            self.effects.append(AskMonitor(monitor, task, record.attempt, event.error))
-        else:
-            self._rule(id, record, t, event.error, retryable=event.retryable)
-
-    def _rule(self, id: TaskId, record: Record, t: float, error: str, *, retryable: bool = True) -> None:
-        """Retry after a while on a different agent; then skip what is not critical, else fail."""
-        if not retryable or record.failures >= self.graph._tasks[id].attempts:
-            self.give_up(id, t, error)
-            return
-        if record.state is not READY:
-            self.ledger.make_ready(id, record, t, error)
-        delay = min(self.settings.retry_delay * 2.0 ** (record.failures - 1), RETRY_LONGEST)
-        draw = crc32(f"{self.settings.seed}:{id}:{record.attempt}".encode()) / 2**32
-        if delay := delay * (1 + self.settings.retry_jitter * draw):
-            record.hold, record.due = "retry", t + delay
-            self.ledger.timer(t + delay, id)
-
-    def _on_monitor(self, event: events.MonitorDecided) -> None:
-        id, t, record = event.task, event.t, self.records.get(event.task)
-        if not record or record.hold != "monitor" or record.attempt != event.attempt:
-            return
-        error, record.hold = record.reason, ""
-        match event.decision:
-            case "retry" | "reassign":
-                record.avoid = () if event.decision == "retry" else record.avoid
-                self.ledger.newly_ready.append(id)
-            case "skip":
-                self.ledger.close(id, record, SKIPPED, t, f"the monitor skipped it: {event.reason or error}")
-            case "ask":
-                self.hold(id, record, "ask", f"waits for a decision: {event.reason or error}", t)
-            case "rule":
-                self.ledger.newly_ready.append(id)
-                self._rule(id, record, t, error)
 
     def hold(self, id: TaskId, record: Record, hold: str, reason: str, t: float) -> None:
         """A ready task has to wait for something beside an agent."""
@@ -408,7 +359,7 @@ class Machine:
         for id in fresh:  # grows: a task given up may let another start
             self.dispatcher.admit(id, t)
         fresh.clear()
-        if not self._ending and not (self.winding_up or self.over_budget(t)):
+        if not self._ending and not (self.winding_up or over_budget(self, t)):
             self.dispatcher.dispatch(t)
         if self._ending:
             if not self.running:
@@ -417,31 +368,6 @@ class Machine:
             self._conclude(t)
         elif not (self.running or self.planning or self.paused or self.ledger.timers):
             self._watch(t)
-
-    def over_budget(self, t: float, *, another: bool = False) -> bool:
-        """Stop the run when it has spent what it may, or would by `another` attempt; say whether it did."""
-        if not self.limited:
-            return False
-        budget = self.settings.budget
-        for name, spent, most in (
-            ("tokens", self.tokens, budget.tokens),
-            ("cost", self.cost, budget.cost),
-            ("seconds", t, budget.seconds),
-            ("attempts", self.attempts + another, budget.attempts),
-        ):
-            if name == "attempts" and another and self.running and most is not None and spent > most:
-                return True  # start no more, but let those end that were paid for
-            if most is not None and (spent > most or (name == "seconds" and spent == most)):
-                used = f"{self.attempts:,} made" if name == "attempts" else f"{spent:,.6g} used"
-                self.wind_down("failed", f"The budget of {most:,.12g} {name} is spent ({used}).", t)
-                return True
-        return False
-
-    def watch_budget(self, t: float) -> None:
-        """See whether there is a budget; have the run woken when its time is up."""
-        self.limited = self.settings.budget != Budget()
-        if (seconds := self.settings.budget.seconds) is not None and seconds > t:
-            self.effects.append(WakeAt(seconds, ""))
 
     def _watch(self, t: float) -> None:
         """Nothing moves by itself: unless somebody is asked, say what waits for what, and end."""

@@ -10,24 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.roles import Behaviours
-from dyntaskmas_nb.apee.engine import Engine, shared
 from dyntaskmas_nb.apee.journal import RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.pool import Pool
 from dyntaskmas_nb.apee.priority import Rule, policy_of
 from dyntaskmas_nb.apee.routing import Routing
 from dyntaskmas_nb.core.command import Pause
-from dyntaskmas_nb.core.delta import AddTask, Batch
 from dyntaskmas_nb.core.event import (
     CommandSubmitted,
     DeltaSubmitted,
     Input,
-    ResultsShared,
     RunReopened,
     RunStarted,
-    TaskDone,
 )
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.settings import (
@@ -38,16 +33,14 @@ from dyntaskmas_nb.core.settings import (
     configured,
     universal_agents,
 )
-from dyntaskmas_nb.core.task import Task, TaskState
 from dyntaskmas_nb.dtgg.planner import MAX_TASKS, check_sentence
 from dyntaskmas_nb.dtgg.update import as_delta
 from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.kit.naming import run_name
 from dyntaskmas_nb.kit.parts import Parts
 from dyntaskmas_nb.kit.planning import plan_run
-from dyntaskmas_nb.kit.reopen import replayed
+from dyntaskmas_nb.kit.reopen import adopt, replayed, share
 from dyntaskmas_nb.kit.run import Run
-from dyntaskmas_nb.kit.wiring import Wiring
 from dyntaskmas_nb.llm.connect import connect
 from dyntaskmas_nb.llm.limits import Limited, Limits
 from dyntaskmas_nb.llm.price import Price, price_of
@@ -287,8 +280,8 @@ class Kit:
 
         async def work() -> None:
             engine.saved(len(machine.log))
-            await _adopt(engine, wiring, reopened=bool(machine.log))
-            await _share(wiring, machine.run, inputs)
+            await adopt(engine, wiring, reopened=bool(machine.log))
+            await share(wiring, machine.run, inputs)
             for event in inputs:
                 engine.post(event)
 
@@ -347,36 +340,6 @@ def _specs(agents: int | Sequence[AgentSpec] | None) -> tuple[AgentSpec, ...]:
             raise InvalidInput(f"agents is a number or a list of AgentSpec, not {agents!r:.80}.")
         trial.add(spec)
     return tuple(agents or ())
-
-
-async def _adopt(engine: Engine, wiring: Wiring, *, reopened: bool) -> None:
-    """Take over results stored just before the process ended, so that no finished task runs twice."""
-    if not reopened:
-        return
-    machine = engine.machine
-    for id, record in machine.records.items():
-        if record.state is TaskState.DONE and wiring.inline:  # a virtual run's store was in memory
-            attempt = max(record.version, 0)
-            job = shared(machine.run, machine.graph[id])
-            if record.agent and attempt:
-                job = engine.assignment(id, attempt, record.agent)
-            await wiring.keep(job, Answer(result=record.result))
-        if record.state is TaskState.RUNNING and not machine.ended:
-            access = machine.pool.agents[record.agent].spec.access
-            found = await wiring.adopt(machine.run, id, record.attempt, access)
-            if found is not None:
-                engine.post(TaskDone(machine.log[-1].t, id, record.attempt, found.result, found.tokens))
-
-
-async def _share(wiring: Wiring, run: str, inputs: Sequence[Input]) -> None:
-    """Let a fork's agents read the results that it shares."""
-    tasks: dict[str, Task] = {}
-    for event in inputs:
-        if isinstance(event, DeltaSubmitted) and isinstance(event.delta, Batch):
-            tasks |= {part.task.id: part.task for part in event.delta.deltas if isinstance(part, AddTask)}
-        if isinstance(event, ResultsShared):
-            for id, result in event.results.items():
-                await wiring.keep(shared(run, tasks[id]), Answer(result=result))
 
 
 def _asked(what: object) -> tuple[TaskGraph | None, str]:

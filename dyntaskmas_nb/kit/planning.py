@@ -87,7 +87,7 @@ class Planning:
         return self.apply(delta, f"{judge!r} judges {id!r}, revised at most {n} times", id=id)
 
     def replan(self, sentence: str) -> Receipt:
-        """Plan `sentence`, and let it supersede what planners put into the run and has not started.
+        """Plan `sentence`, and let it supersede what an earlier plan put into the run and has not started.
 
         What runs, is done, or was done by others stays. Virtual time passes meanwhile. Raises `InvalidInput`
         while the run is being planned, and what `Kit.start` and `raise_if_failed` raise for a sentence;
@@ -113,13 +113,13 @@ class Planning:
 
 
 def planned_part(machine: Machine) -> TaskGraph:
-    """What planners put into the run's graph and is there still, as it is now."""
+    """What a plan, given or made, put into the run's graph and is there still, as it is now."""
     own: set[TaskId] = set()
     last: DeltaSubmitted | None = None
     for event in machine.log:
         if isinstance(event, DeltaSubmitted):
             last = event
-        elif isinstance(event, DeltaApplied) and last and last.by in ("planner", "planning"):
+        elif isinstance(event, DeltaApplied) and last and last.by in ("plan", "planner", "planning"):
             own |= touched(last.delta)
     graph = machine.graph
     links = ((u, v, i) for u, v, i in graph.dependencies() if u in own and v in own)

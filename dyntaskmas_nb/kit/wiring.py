@@ -14,7 +14,8 @@ from dyntaskmas_nb.agents.context import Context, Item
 from dyntaskmas_nb.agents.llama import LlamaAgent, as_text
 from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.roles import Behaviours
-from dyntaskmas_nb.apee.engine import RETRY, Assignment
+from dyntaskmas_nb.apee.assignment import Assignment
+from dyntaskmas_nb.apee.engine import RETRY
 from dyntaskmas_nb.core.effect import AskMonitor
 from dyntaskmas_nb.core.event import MonitorDecided
 from dyntaskmas_nb.core.task import Task, TaskId

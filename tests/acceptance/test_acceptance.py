@@ -17,8 +17,9 @@ import trio
 
 from dyntaskmas_nb import AgentSpec, Kit, Run, TaskGraph
 from dyntaskmas_nb.agents.outcome import Answer
+from dyntaskmas_nb.apee.assignment import Assignment
 from dyntaskmas_nb.apee.clock import VirtualClock
-from dyntaskmas_nb.apee.engine import Assignment, Engine
+from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.journal import Journal, RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core.event import DeltaSubmitted, RunStarted, TaskDispatched, TaskDone, TaskFailed

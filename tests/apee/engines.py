@@ -9,9 +9,10 @@ from typing import Any
 import anyio
 
 from dyntaskmas_nb.agents.outcome import Answer
+from dyntaskmas_nb.apee.assignment import Assignment
 from dyntaskmas_nb.apee.check import check
 from dyntaskmas_nb.apee.clock import RealClock
-from dyntaskmas_nb.apee.engine import Assignment, Engine
+from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.journal import Journal, RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core.event import (

@@ -239,3 +239,11 @@ def test_settings_that_make_no_sense_are_refused_by_name(changes: dict[str, obje
     assert isinstance(answer, CommandRejected)
     assert words in answer.reason
     assert run.machine.settings is before
+
+
+def test_what_is_not_to_be_repeated_is_not_when_the_monitor_leaves_it_to_the_rule() -> None:
+    run = driver("a", a={"attempts": 5}, settings=Settings(monitor="judge"))
+    run.fail("a", retryable=False)
+    run.feed(MonitorDecided(0.0, "a", 1, "rule"))
+    run.turn()
+    assert run.states()["a"] == "failed"

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dyntaskmas_nb.agents.outcome import Answer
+from dyntaskmas_nb.apee.assignment import Assignment
 from dyntaskmas_nb.apee.check import check
 from dyntaskmas_nb.apee.clock import VirtualClock
-from dyntaskmas_nb.apee.engine import Assignment, Engine
+from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.journal import Journal, RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.simulate import Simulator

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from dyntaskmas_nb.agents.outcome import Answer
-from dyntaskmas_nb.apee.engine import Assignment
+from dyntaskmas_nb.apee.assignment import Assignment
 from dyntaskmas_nb.core.command import CancelRun, CancelTask, Pause
 from dyntaskmas_nb.core.delta import AddTask, RemoveTask, ReviseTask
 from dyntaskmas_nb.core.event import (

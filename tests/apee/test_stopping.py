@@ -8,11 +8,12 @@ import anyio
 import pytest
 
 from dyntaskmas_nb.agents.outcome import Answer
-from dyntaskmas_nb.apee.engine import Assignment
+from dyntaskmas_nb.apee.assignment import Assignment
 from dyntaskmas_nb.core.command import CancelRun, CancelTask, Configure, Inject, Pause, Resume
-from dyntaskmas_nb.core.event import TaskStopped
+from dyntaskmas_nb.core.event import CommandSubmitted, MonitorDecided, TaskStopped
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.task import Task
+from dyntaskmas_nb.errors import AgentError
 from tests.apee.engines import engine_of, going
 
 ONE = TaskGraph.of([Task(id="a"), Task(id="b")], [("a", "b", 0.0)])
@@ -94,3 +95,19 @@ async def test_a_run_goes_on_after_its_end() -> None:
     async with going(engine):
         await engine.submit(AddTask(task=Task(id="c"), after={"b": 0.0}))
     assert (engine.machine.status, engine.machine.records["c"].result) == ("done", "c")
+
+
+async def test_a_monitor_that_breaks_down_leaves_it_to_the_rule() -> None:
+    async def work(job: Assignment) -> Answer:
+        raise AgentError("broke")
+
+    async def decide(question: object) -> MonitorDecided:
+        raise ZeroDivisionError
+
+    engine = engine_of(TaskGraph.of([Task(id="a")]), work)
+    engine._decide = decide
+    engine.post(CommandSubmitted(0.0, 0, Configure(changes={"monitor": "judge"})))
+    async with going(engine):
+        pass
+    assert engine.machine.status == "failed"
+    assert "broke" in engine.machine.records["a"].reason

@@ -167,6 +167,13 @@ def test_a_newer_plan_supersedes_what_has_not_started():
             run.replan(" ")
 
 
+def test_a_newer_plan_supersedes_one_that_was_given():
+    with kit_of(plan(row("a"), row("c", "a"))) as kit:
+        run = kit.start({"subtasks": [{"id": "a"}, {"id": "b", "depends_on": ["a"]}]})
+        assert run.replan("Do it anew")
+        assert set(run.graph) == {"a", "c"}
+
+
 def test_an_edit_of_the_same_task_meanwhile_makes_the_newer_plan_look_again():
     old, new = plan(row("a", complexity=9), row("b", "a")), plan(row("b", description="new"))
     with kit_of(old, new, seconds=2.0) as kit:

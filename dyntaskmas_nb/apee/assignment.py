@@ -1,0 +1,52 @@
+"""What the engine hands to an agent for one attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from dyntaskmas_nb.agents.outcome import Answer as AgentAnswer
+from dyntaskmas_nb.core.effect import AskMonitor
+from dyntaskmas_nb.core.event import MonitorDecided
+from dyntaskmas_nb.core.task import Task, TaskId
+
+
+@dataclass(slots=True, kw_only=True)
+class Assignment:
+    """One attempt at a task, with the results of its predecessors in the order it declares them.
+
+    `access` is the agent's clearance: what it may read, and the level of what it writes. `given` grows when
+    somebody gives the running agent context; `producers` name the attempt that made each result.
+    """
+
+    run: str
+    request: str
+    task: Task
+    attempt: int
+    agent: str
+    access: int
+    priority: float
+    t: float
+    results: dict[TaskId, object]
+    producers: tuple[tuple[TaskId, int], ...]
+    given: list[str] = field(default_factory=list)
+
+
+def shared(run: str, task: Task) -> Assignment:
+    """The attempt, numbered 0, by which `run` has a result of `task` that another run found."""
+    return Assignment(
+        run=run,
+        request="",
+        task=task,
+        attempt=0,
+        agent="",
+        access=0,
+        priority=0.0,
+        t=0.0,
+        results={},
+        producers=(),
+    )
+
+
+Perform = Callable[[Assignment], Awaitable[AgentAnswer]]
+Decide = Callable[[AskMonitor], Awaitable[MonitorDecided]]
