@@ -229,7 +229,7 @@ class Ledger:
         self._effects.append(WakeAt(t, id))
 
     def wake(self, id: TaskId, t: float) -> None:
-        """A timer rang: a transfer to `id` is over, or its retry is due; "" is the run's own, for its budget."""
+        """A timer rang: a transfer to `id` is over, or its retry is due; "" is the run's own."""
         if not id:
             return
         self.timers = max(0, self.timers - 1)
