@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dyntaskmas_nb.errors import DynTaskError
+from dyntaskmas_nb.kit.kit import HOME
+from dyntaskmas_nb.llm.connect import connect
 
 #: Where local servers usually listen: (name, port).
 SERVERS = (("llama.cpp", 8080), ("vLLM / trtllm-serve", 8000), ("Ollama", 11434))
@@ -34,45 +37,30 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def _core() -> Iterator[tuple[str, str, str]]:
-    ok = sys.version_info >= (3, 11)
-    yield (
-        ("✓" if ok else "✗"),
-        f"Python {sys.version.split()[0]}",
-        "" if ok else "install Python 3.11 or newer",
-    )
+    yield "✓", f"Python {sys.version.split()[0]}", ""
     for name in ("chromadb", "pyvis", "ipywidgets", "llguidance", "trio"):
         try:
             yield "✓", f"{name} {version(name)}", ""
         except PackageNotFoundError:
             yield "✗", f"{name} is missing", "pip install dyntaskmas_nb"
     yield _weights()
-    home = Path(".dyntaskmas")
-    yield _home(home)
+    home = Path(HOME)
+    where = home if home.exists() else home.absolute().parent
+    if os.access(where, os.W_OK):
+        yield "✓", f"{where} is writable", ""
+    else:
+        yield "✗", f"{where} is not writable", "choose another directory with --home"
 
 
 def _weights() -> tuple[str, str, str]:
-    from dyntaskmas_nb.llm.connect import connect
-
     try:
         backend = connect("embedded")
         tokens = backend.count_tokens("Plan a 3-day trip to Kyoto")
     except DynTaskError as error:
         return "✗", f"embedded Llama: {error}", "reinstall dyntaskmas_nb, or use --model with a server"
     caps = backend.caps
-    return (
-        "✓",
-        f"embedded Llama: {', '.join(caps.domains)}; window {caps.context_window} tokens ({tokens} in a try)",
-        "",
-    )
-
-
-def _home(home: Path) -> tuple[str, str, str]:
-    import os
-
-    where = home if home.exists() else home.absolute().parent
-    if os.access(where, os.W_OK):
-        return "✓", f"{where} is writable", ""
-    return "✗", f"{where} is not writable", "choose another directory with --home"
+    window = f"window {caps.context_window} tokens ({tokens} in a try)"
+    return "✓", f"embedded Llama: {', '.join(caps.domains)}; {window}", ""
 
 
 def _extras() -> Iterator[tuple[str, str, str]]:
@@ -103,14 +91,8 @@ def _servers() -> Iterator[tuple[str, str, str]]:
     for name, port in SERVERS:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=0.3):
-                yield (
-                    "✓",
-                    f"something listens on port {port} ({name}?)",
-                    f"--model http://127.0.0.1:{port}/v1",
-                )
+                model = f"--model http://127.0.0.1:{port}/v1"
+                yield "✓", f"something listens on port {port} ({name}?)", model
         except OSError:
-            yield (
-                "–",
-                f"nothing listens on port {port} ({name})",
-                f"start {name} there to use it with --model",
-            )
+            advice = f"start {name} there to use it with --model"
+            yield "–", f"nothing listens on port {port} ({name})", advice

@@ -28,7 +28,8 @@ INTERRUPTED = 130
 
 def run(options: argparse.Namespace) -> int:
     """Plan and run what `options` ask for; return the exit status."""
-    what = _checked(read_what(options.what))
+    given = read_what(options.what)
+    what = check_sentence(given) if isinstance(given, str) else TaskGraph.from_plan(given)
     if options.agents is not None:
         universal_agents(options.agents)
     check_writable(options.html)
@@ -68,49 +69,26 @@ def _again(id: str, options: argparse.Namespace) -> str:
     return shlex.join(["dyntaskmas", "resume", id, *words])
 
 
-def _checked(what: str | dict[str, Any]) -> str | TaskGraph:
-    """The request, found good before anything is made for it."""
-    return check_sentence(what) if isinstance(what, str) else TaskGraph.from_plan(what)
-
-
 def read_what(text: str) -> str | dict[str, Any]:
     """The plan in the file `text` names, or the sentence that `text` is.
 
-    Raises
-    ------
-    InvalidInput
-        The file is missing, unreadable, too large or no JSON object.
+    Raises `InvalidInput` when the file is missing, unreadable, too large or no JSON object.
     """
-    path = Path(text) if len(text) < 4096 and "\0" not in text else None
-    try:
-        is_file = path is not None and _is_file(path)
-        looks_like_one = text.endswith(".json") and len(text.split()) == 1
-        if path is None or not (is_file or looks_like_one):
-            return text
-        if not is_file:
+    import orjson
+
+    if not os.path.isfile(text):
+        if text.endswith(".json") and len(text.split()) == 1:
             raise InvalidInput(f"There is no plan file {printable(text)}.")
+        return text
+    path = Path(text)
+    try:
         if (size := path.stat().st_size) > MAX_PLAN_BYTES:
             raise InvalidInput(
                 f"The plan file {path} has {size:,} bytes; at most {MAX_PLAN_BYTES:,} are read."
             )
-        data = path.read_bytes()
+        plan = orjson.loads(path.read_bytes())
     except OSError as error:
         raise InvalidInput(f"The plan file {printable(text)} cannot be read ({error.strerror}).") from None
-    return _parse(data, path)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a sentence may be no possible name of a file
-        return False
-
-
-def _parse(data: bytes, path: Path) -> dict[str, Any]:
-    import orjson
-
-    try:
-        plan = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise InvalidInput(f"The plan file {path} is not JSON: {error}.") from None
     if not isinstance(plan, dict):

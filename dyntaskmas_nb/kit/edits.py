@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields as fields_of
+import re
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from dyntaskmas_nb.apee.engine import Outcome
 from dyntaskmas_nb.apee.story import call
-from dyntaskmas_nb.core.delta import (
-    AddDependency,
-    AddTask,
-    Delta,
-    ExpandTask,
-    RemoveDependency,
-    RemoveTask,
-    ReviseDependency,
-    ReviseTask,
-    SetJoin,
-)
-from dyntaskmas_nb.core.event import CommandRejected, DeltaApplied, DeltaRejected
+from dyntaskmas_nb.core import delta as deltas
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.snapshot import Snapshot
 from dyntaskmas_nb.core.task import MAX_TEXT, Join, Task, TaskId, check_text, shown
 from dyntaskmas_nb.errors import InvalidInput
-from dyntaskmas_nb.kit.naming import slug
-from dyntaskmas_nb.kit.receipt import Receipt
+from dyntaskmas_nb.kit.receipt import Receipt, receipt_of
+
+_SMALL = frozenset("a an and at by for from in into of on or the to with".split())
 
 
 class Edits:
@@ -66,8 +56,9 @@ class Edits:
         try:
             task = Task(id=id or slug(description, known), description=description, **fields)
         except TypeError:
-            raise InvalidInput(f"A task has no field {_unknown(fields)!r}.") from None
-        delta = AddTask(task=task, after=_edges(after), before=_edges(before))
+            unknown = next((name for name in fields if name not in Task.__dataclass_fields__), "?")
+            raise InvalidInput(f"A task has no field {unknown!r}.") from None
+        delta = deltas.AddTask(task=task, after=_edges(after), before=_edges(before))
         words = [f"added {task.id!r}"]
         words += [f"after {', '.join(delta.after)}"] if delta.after else []
         words += [f"before {', '.join(delta.before)}"] if delta.before else []
@@ -75,36 +66,34 @@ class Edits:
 
     def remove_task(self, id: TaskId, *, base: int | None = None) -> Receipt:
         """Remove a task and the dependencies that touch it."""
-        return self.apply(RemoveTask(id=id), f"removed {id!r}", base=base)
+        return self.apply(deltas.RemoveTask(id=id), f"removed {id!r}", base=base)
 
     def add_dependency(
         self, before: TaskId, after: TaskId, information: float = 0.0, *, base: int | None = None
     ) -> Receipt:
         """Make `after` wait for `before`; `information` units move between them."""
-        delta = AddDependency(before=before, after=after, information=information)
+        delta = deltas.AddDependency(before=before, after=after, information=information)
         return self.apply(delta, f"{after!r} now waits for {before!r}", base=base)
 
     def remove_dependency(self, before: TaskId, after: TaskId, *, base: int | None = None) -> Receipt:
         """No longer make `after` wait for `before`."""
-        return self.apply(
-            RemoveDependency(before=before, after=after),
-            f"{after!r} no longer waits for {before!r}",
-            base=base,
-        )
+        delta = deltas.RemoveDependency(before=before, after=after)
+        return self.apply(delta, f"{after!r} no longer waits for {before!r}", base=base)
 
     def revise_dependency(self, before: TaskId, after: TaskId, information: float) -> Receipt:
         """Change how much information moves along a dependency."""
-        delta = ReviseDependency(before=before, after=after, information=information)
+        delta = deltas.ReviseDependency(before=before, after=after, information=information)
         return self.apply(delta, f"{before!r} → {after!r} now moves {information}")
 
     def set_join(self, id: TaskId, kind: str, k: int = 1) -> Receipt:
         """Change when a task with several predecessors may start: "all", "any", "k_of_n", "first_valid"."""
-        return self.apply(SetJoin(id=id, join=Join(kind=kind, k=k)), f"{id!r} now waits for {kind}")  # type: ignore[arg-type]
+        return self.apply(deltas.SetJoin(id=id, join=Join(kind=kind, k=k)), f"{id!r} now waits for {kind}")  # type: ignore[arg-type]
 
     def expand(self, id: TaskId, plan: TaskGraph | Mapping[str, Any]) -> Receipt:
         """Replace a task by those of a plan: the first inherit what it waits for, the last what follows."""
         part = plan if isinstance(plan, TaskGraph) else TaskGraph.from_plan(plan)
-        delta = ExpandTask(id=id, tasks=tuple(part.tasks.values()), dependencies=tuple(part.dependencies()))
+        tasks, dependencies = tuple(part.tasks.values()), tuple(part.dependencies())
+        delta = deltas.ExpandTask(id=id, tasks=tasks, dependencies=dependencies)
         return self.apply(delta, f"expanded {id!r} into {', '.join(part)}")
 
     def revise(self, id: TaskId, *, base: int | None = None, **changes: Any) -> Receipt:
@@ -112,24 +101,17 @@ class Edits:
         if not changes:
             raise InvalidInput(f"Say what to change of {id!r}, as in revise({id!r}, complexity=2).")
         what = ", ".join(f"{name} = {value!r}" for name, value in changes.items())
-        return self.apply(ReviseTask(id=id, changes=changes), f"revised {id!r}: {what}", base=base)
+        return self.apply(deltas.ReviseTask(id=id, changes=changes), f"revised {id!r}: {what}", base=base)
 
     def apply(
-        self, delta: Delta, what: str = "", *, base: int | None = None, id: str = "", by: str = "user"
+        self, delta: deltas.Delta, what: str = "", *, base: int | None = None, id: str = "", by: str = "user"
     ) -> Receipt:
         """Hand in any Δ; `base` is the version it was made against, None for the present one."""
-        if not isinstance(delta, Delta):
+        if not isinstance(delta, deltas.Delta):
             raise InvalidInput(
                 f"This takes a Δ such as AddDependency(before=…, after=…), not {shown(delta)}."
             )
-        what = what or call(delta)
-        outcome = self._submit(delta, base, by)
-        if isinstance(outcome, DeltaApplied):
-            return Receipt(
-                what=what, version=outcome.version, inverse=outcome.inverse, reruns=outcome.reruns, id=id
-            )
-        assert isinstance(outcome, DeltaRejected | CommandRejected)
-        return Receipt(what=what, accepted=False, reason=outcome.reason, id=id)
+        return receipt_of(what or call(delta), self._submit(delta, base, by), id)
 
 
 def _edges(ids: Iterable[TaskId]) -> dict[TaskId, float]:
@@ -138,5 +120,18 @@ def _edges(ids: Iterable[TaskId]) -> dict[TaskId, float]:
     return dict(ids) if isinstance(ids, Mapping) else dict.fromkeys(ids, 0.0)
 
 
-def _unknown(fields: Mapping[str, Any]) -> str:
-    return next((name for name in fields if name not in {field.name for field in fields_of(Task)}), "?")
+def slug(text: str, taken: Container[str]) -> str:
+    """A short id from the first words of `text`, different from all that are `taken`.
+
+    Examples
+    --------
+    >>> slug("Check the visa rules for Japan", {"check_visa_rules"})
+    'check_visa_rules_2'
+    """
+    words = [word for word in re.findall(r"[^\W_]+", text.lower()) if word not in _SMALL]
+    name = "_".join(words[:3])[:40] or "task"
+    number, made = 1, name
+    while made in taken:
+        number += 1
+        made = f"{name}_{number}"
+    return made

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from dyntaskmas_nb.apee.explain import Explanation, explain
 from dyntaskmas_nb.apee.forecast import Durations, Forecast, Preview, preview, slack
-from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core.codec import decode, encode
 from dyntaskmas_nb.core.command import Command, Configure
 from dyntaskmas_nb.core.delta import Delta
-from dyntaskmas_nb.core.snapshot import Snapshot
 from dyntaskmas_nb.core.task import TaskId, shown
 from dyntaskmas_nb.errors import InvalidInput
+from dyntaskmas_nb.kit.access import Access
 from dyntaskmas_nb.kit.edits import Edits
 
 
@@ -30,33 +27,22 @@ class WhatIf(Edits):
         return self._run.preview(delta)
 
 
-class Insight:
+class Insight(Access):
     """Explanations and previews; nothing is changed by them."""
 
-    _machine: Machine
     _forecast: tuple[int, Forecast | None] = (-1, None)
-    snapshot: Callable[[], Snapshot]
-    _read: Callable[..., object]
-    _now: Callable[[], float]
 
     def explain(self, id: TaskId) -> Explanation:
         """Why task `id` has its priority and its agent, and why it has not started.
 
-        Raises
-        ------
-        InvalidInput
-            There is no such task.
+        Raises `InvalidInput` when there is no such task.
         """
-        found = self._read(lambda: explain(self._machine, self._machine.graph[id].id))
-        assert isinstance(found, Explanation)
-        return found
+        return self._read(lambda: explain(self._machine, self._machine.graph[id].id))
 
     def preview(self, change: Delta | Command | None = None, **settings: object) -> Preview:
         """What a Δ, a command or settings would do: makespan, critical path and order, before and after.
 
-        Examples
-        --------
-        ``run.preview(AddDependency(before="a", after="b"))``, ``run.preview(policy="fifo")``.
+        As in ``run.preview(AddDependency(before="a", after="b"))`` and ``run.preview(policy="fifo")``.
         """
         if settings:
             if change is not None:
@@ -66,10 +52,8 @@ class Insight:
             raise InvalidInput(
                 f"Preview a Δ, a command or settings, not {shown(change)}; or use run.what_if."
             )
-        change = None if change is None else decode(encode(change))
-        found = self._read(partial(self._preview, change))
-        assert isinstance(found, Preview)
-        return found
+        tried = None if change is None else decode(encode(change))
+        return self._read(lambda: self._preview(tried))
 
     @property
     def what_if(self) -> WhatIf:
@@ -88,12 +72,8 @@ class Insight:
 
     def routing(self) -> dict[str, Any]:
         """What learned routing knows by role and agent; `Kit.start(…, routing_table=…)` starts from it."""
-        found = self._read(self._machine.dispatcher.routing.export)
-        assert isinstance(found, dict)
-        return found
+        return self._read(self._machine.dispatcher.routing.export)
 
     def slack(self) -> dict[TaskId, float]:
         """Seconds that each task may take longer, or start later, before the critical path grows."""
-        found = self._read(lambda: slack(self._machine.graph, Durations(self._machine)))
-        assert isinstance(found, dict)
-        return found
+        return self._read(lambda: slack(self._machine.graph, Durations(self._machine)))

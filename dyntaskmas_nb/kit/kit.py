@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +18,7 @@ from dyntaskmas_nb.apee.pool import Pool
 from dyntaskmas_nb.apee.priority import Rule, policy_of
 from dyntaskmas_nb.apee.routing import Routing
 from dyntaskmas_nb.core.command import Pause
-from dyntaskmas_nb.core.event import (
-    CommandSubmitted,
-    DeltaSubmitted,
-    Input,
-    RunReopened,
-    RunStarted,
-)
+from dyntaskmas_nb.core.event import CommandSubmitted, DeltaSubmitted, Input, RunReopened, RunStarted
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.settings import (
     ANY_ROLE,
@@ -36,7 +31,7 @@ from dyntaskmas_nb.core.settings import (
 from dyntaskmas_nb.dtgg.planner import MAX_TASKS, check_sentence
 from dyntaskmas_nb.dtgg.update import as_delta
 from dyntaskmas_nb.errors import InvalidInput
-from dyntaskmas_nb.kit.naming import run_name
+from dyntaskmas_nb.kit.access import Access
 from dyntaskmas_nb.kit.parts import Parts
 from dyntaskmas_nb.kit.planning import plan_run
 from dyntaskmas_nb.kit.reopen import adopt, replayed, share
@@ -98,11 +93,9 @@ class Kit:
         prices: Mapping[str, Price | Mapping[str, float]] | None = None,
     ) -> None:
         self._virtual = _is_virtual(clock)
-        self._settings = Settings(policy=_name(policy), seed=seed)
-        check_settings(self._settings)
-        self._policy = policy_of(policy, seed)
-        self._max_tasks = max_tasks
-        self._max_depth = max_depth
+        self._policy, self._seed = policy_of(policy, seed), seed
+        check_settings(Settings(policy=self._policy.name, seed=seed))
+        self._max_tasks, self._max_depth = max_tasks, max_depth
         if type(max_depth) is not int or not 1 <= max_depth <= 4:
             raise InvalidInput(f"max_depth is a whole number from 1 to 4, not {max_depth!r}.")
         self.backend = connect("simulated" if model is None and self._virtual else model)
@@ -151,7 +144,7 @@ class Kit:
             What is wrong with the sentence, the plan or a setting.
         """
         virtual = self._virtual if clock is None else _is_virtual(clock)
-        number = self._settings.seed if seed is None else seed
+        number = self._seed if seed is None else seed
         chosen = self._policy if policy is None else policy_of(policy, number)
         base = Settings(
             policy=chosen.name,
@@ -159,7 +152,6 @@ class Kit:
             seconds_per_unit=seconds_per_unit,
             modelled_transfers=self.backend.caps.virtual,
         )
-        check_settings(base)
         rules = configured(base, settings, ("policy", "seed", "seconds_per_unit", "modelled_transfers"))
         Routing(rules.routing_table)  # refuses a table that is none
         if rules.budget.cost is not None and self._prices is None:
@@ -169,12 +161,13 @@ class Kit:
             _check_virtual(self.backend, self._parts.behaviours, graph)
         specs = _specs(agents)
         machine = Machine(run_name(datetime.now(UTC)), chosen if chosen.name == "custom" else None)
-        inputs: list[Input] = [RunStarted(0.0, request, rules, specs, planning=graph is None)]
+        started = RunStarted(0.0, request, rules, specs, planning=graph is None)
+        inputs: list[Input] = [started]
         if graph is not None:
             inputs.append(DeltaSubmitted(0.0, 0, as_delta(graph), by="plan"))
         if paused:
             inputs.append(CommandSubmitted(0.0, 0, Pause()))
-        return self._launch(machine, rules, virtual, inputs, request, plan=graph is None)
+        return self._launch(machine, started, virtual, inputs, plan=graph is None)
 
     def open_run(self, id: str, *, policy: Rule | None = None) -> Run:
         """Read a run back from the journal.
@@ -208,19 +201,14 @@ class Kit:
             raise InvalidInput(f"Run {id!r} had a priority rule of its own; pass it with policy=….")
         machine = replayed(id, events, None if policy is None else policy_of(policy))
         info = next(info for info in self._parts.journal.runs() if info.run == id)
+        virtual, t = info.clock == "virtual", machine.log[-1].t
         if machine.ended:
-            return self._launch(
-                machine, first.settings, info.clock == "virtual", [], first.request, plan=False
-            )
+            return self._launch(machine, first, virtual, [], plan=False)
         self._parts.take(info)
-        inputs: list[Input] = [
-            RunReopened(machine.log[-1].t),
-            CommandSubmitted(machine.log[-1].t, 0, Pause(), by="kit"),
-        ]
-        virtual = info.clock == "virtual"
         if virtual:
             _check_virtual(self.backend, self._parts.behaviours, None if machine.planning else machine.graph)
-        return self._launch(machine, first.settings, virtual, inputs, first.request, plan=machine.planning)
+        inputs: list[Input] = [RunReopened(t), CommandSubmitted(t, 0, Pause(), by="kit")]
+        return self._launch(machine, first, virtual, inputs, plan=machine.planning)
 
     def runs(self) -> list[RunInfo]:
         """Runs in the journal, oldest first."""
@@ -245,42 +233,33 @@ class Kit:
 
     # -- inside ---------------------------------------------------------------------------------------
 
-    def _fork(self, run: Run, inputs: Sequence[Input]) -> Run:
+    def _fork(self, run: Access, inputs: Sequence[Input]) -> Run:
         """Start a run from the inputs that its fork begins with."""
-        machine = Machine(run_name(datetime.now(UTC)), run._machine._custom)
-        virtual = run._background.clock.virtual
-        return self._launch(machine, run._machine.settings, virtual, inputs, run._machine.request, plan=False)
+        machine, started = Machine(run_name(datetime.now(UTC)), run._machine._custom), inputs[0]
+        assert isinstance(started, RunStarted)
+        return self._launch(machine, started, run._background.clock.virtual, inputs, plan=False)
 
     def _launch(
-        self,
-        machine: Machine,
-        settings: Settings,
-        virtual: bool,
-        inputs: Sequence[Input],
-        request: str,
-        *,
-        plan: bool,
+        self, machine: Machine, started: RunStarted, virtual: bool, inputs: Sequence[Input], *, plan: bool
     ) -> Run:
         """Put a machine on a loop; with `plan` the request is still to be planned."""
-        parts = self._parts
+        parts, request, settings = self._parts, started.request, started.settings
         background = parts.background(virtual=virtual)
         engine, wiring = background.call(parts.engine, machine, settings, background)
         if not machine.log:
-            created = datetime.now(UTC).isoformat(timespec="seconds")
-            parts.journal.open_run(
-                RunInfo(
-                    run=machine.run,
-                    created=created,
-                    request=request[:500],
-                    status="running",
-                    clock="virtual" if virtual else "real",
-                    functions=parts.behaviours.roles,
-                )
+            info = RunInfo(
+                run=machine.run,
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                request=request[:500],
+                status="running",
+                clock="virtual" if virtual else "real",
+                functions=parts.behaviours.roles,
             )
+            parts.journal.open_run(info)
 
         async def work() -> None:
             engine.saved(len(machine.log))
-            await adopt(engine, wiring, reopened=bool(machine.log))
+            await adopt(engine, wiring)
             await share(wiring, machine.run, inputs)
             for event in inputs:
                 engine.post(event)
@@ -290,11 +269,9 @@ class Kit:
         driver = parts.drive(engine, background)
         if inputs:
             background.call(engine.until, lambda: len(machine.log) > known)
-        if plan:
-            background.spawn(
-                plan_run, engine, request, self.backend, self._max_tasks, self._max_depth, settings.seed
-            )
         run = self._live[machine.run] = Run(engine, background, driver, parts, self)
+        if plan:
+            background.spawn(plan_run, engine, request, *run._planner)
         return run
 
 
@@ -332,14 +309,13 @@ def _specs(agents: int | Sequence[AgentSpec] | None) -> tuple[AgentSpec, ...]:
     """The agents asked for, found good; none where every role is to get its own."""
     if isinstance(agents, int):
         return universal_agents(agents)
-    if agents is not None and not isinstance(agents, Sequence):
+    specs = () if agents is None else agents
+    if not isinstance(specs, Sequence) or not all(isinstance(spec, AgentSpec) for spec in specs):
         raise InvalidInput(f"agents is a number or a list of AgentSpec, not {agents!r:.80}.")
     trial = Pool()
-    for spec in agents or ():
-        if not isinstance(spec, AgentSpec):
-            raise InvalidInput(f"agents is a number or a list of AgentSpec, not {agents!r:.80}.")
+    for spec in specs:
         trial.add(spec)
-    return tuple(agents or ())
+    return tuple(specs)
 
 
 def _asked(what: object) -> tuple[TaskGraph | None, str]:
@@ -355,11 +331,12 @@ def _asked(what: object) -> tuple[TaskGraph | None, str]:
     return what, what.title
 
 
+def run_name(now: datetime) -> str:
+    """A name for a run that sorts by time and does not repeat."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
 def _is_virtual(clock: object) -> bool:
     if clock not in ("real", "virtual"):
         raise InvalidInput(f"The clock is 'real' or 'virtual', not {clock!r}.")
     return clock == "virtual"
-
-
-def _name(policy: str | Rule) -> str:
-    return policy if isinstance(policy, str) else "custom"

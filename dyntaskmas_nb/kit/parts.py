@@ -109,12 +109,11 @@ class Parts:
         wait(self._drivers, PATIENCE)
         for background in self._virtual:
             background.close()
-        if self._real is None:
-            self._real = Background()
+        real = self.background(virtual=False)
         try:
             if self._store is not None:
-                self._real.call(self._store.aclose)
-            self._real.call(self.backend.aclose)
+                real.call(self._store.aclose)
+            real.call(self.backend.aclose)
         finally:
-            self._real.close()
+            real.close()
             self.journal.close()

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dyntaskmas_nb.apee.export import python_of, records_of, trace_of
 from dyntaskmas_nb.apee.history import fork_inputs, snapshot_at
-from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.story import History, history_of
 from dyntaskmas_nb.apee.undo import Edit, edits_of
 from dyntaskmas_nb.core.command import Pause
-from dyntaskmas_nb.core.event import CommandSubmitted, Event, Input
+from dyntaskmas_nb.core.event import CommandSubmitted, Event
 from dyntaskmas_nb.core.snapshot import Snapshot
 from dyntaskmas_nb.dtgg.difference import GraphDiff, graph_diff
-from dyntaskmas_nb.errors import InvalidInput
-from dyntaskmas_nb.kit.background import Background
-from dyntaskmas_nb.kit.files import write_whole
+from dyntaskmas_nb.errors import InvalidInput, StoreError
+from dyntaskmas_nb.kit.access import Access
+from dyntaskmas_nb.kit.edits import Edits
 from dyntaskmas_nb.kit.receipt import Receipt
 
 if TYPE_CHECKING:
     from dyntaskmas_nb.kit.run import Run
 
 
-class Past:
+class Past(Edits, Access):
     """What `Run` can say of its past; read from the log, whose index is the coordinate."""
-
-    _machine: Machine
-    _background: Background
-    _forker: Callable[[], Callable[[Any, Sequence[Input]], Run] | None]  # weak: it may outlive the kit
-    snapshot: Callable[[], Snapshot]
-    apply: Callable[..., Receipt]
 
     def at(self, version: int | None = None, *, time: float | None = None) -> Snapshot:
         """Graph and every task's state at a moment of the past; raises `InvalidInput` where there is none.
@@ -55,9 +49,9 @@ class Past:
         inputs = fork_inputs(then, self._machine.log[0])
         if paused:
             inputs.append(CommandSubmitted(0.0, 0, Pause()))
-        if (launch := self._forker()) is None or not self._background.open:
+        if (kit := self._kit_ref()) is None or not self._background.open:
             raise InvalidInput(f"The kit is closed; open run {then.run!r} in a new Kit and fork it there.")
-        return launch(self, inputs)
+        return kit._fork(self, inputs)
 
     def undo(self) -> Receipt:
         """Take back your latest edit that stands; never what planner or AWM did."""
@@ -101,3 +95,21 @@ class Past:
 
     def _log(self) -> tuple[Event, ...]:
         return tuple(self._machine.log)  # one step, while the run's own thread goes on appending
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write a file so that it is there whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(name, 0o644)  # mkstemp's files are the owner's alone
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror}). Choose another place.") from None
+    return path

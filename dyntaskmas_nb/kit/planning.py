@@ -6,7 +6,6 @@ Streamed parts are Δs by "planning"; the difference between them and the whole 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import nullcontext
 
 import anyio
@@ -17,7 +16,6 @@ from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core.delta import AddTask, touched
 from dyntaskmas_nb.core.event import DeltaApplied, DeltaSubmitted, PlanFailed
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.snapshot import Snapshot
 from dyntaskmas_nb.core.task import TaskId, TaskState
 from dyntaskmas_nb.dtgg.decompose import asking, decompose, is_simple
 from dyntaskmas_nb.dtgg.planner import Hear, plan
@@ -25,9 +23,10 @@ from dyntaskmas_nb.dtgg.reflection import reflect
 from dyntaskmas_nb.dtgg.repair import unrepaired
 from dyntaskmas_nb.dtgg.streaming import supersede
 from dyntaskmas_nb.dtgg.update import apply
-from dyntaskmas_nb.errors import DynTaskError, InvalidInput
-from dyntaskmas_nb.kit.background import Background
-from dyntaskmas_nb.kit.receipt import Receipt
+from dyntaskmas_nb.errors import DynTaskError, InvalidInput, PlanningFailed
+from dyntaskmas_nb.kit.access import Access
+from dyntaskmas_nb.kit.edits import Edits
+from dyntaskmas_nb.kit.receipt import Receipt, receipt_of
 from dyntaskmas_nb.llm.protocol import Backend
 
 log = logging.getLogger(__name__)
@@ -53,8 +52,7 @@ async def plan_run(
             graph, notes = await _planned(sentence, backend, max_tasks, max_depth, seed, hear)
             outcome = await _submit(engine, streamed, graph, notes)
             if not isinstance(outcome, DeltaApplied):
-                reason = f"The plan was refused. {getattr(outcome, 'reason', '')}"
-                engine.post(PlanFailed(engine.now(), "PlanningFailed", reason))
+                raise PlanningFailed(f"The plan was refused. {getattr(outcome, 'reason', '')}")
         except DynTaskError as error:
             engine.post(PlanFailed(engine.now(), type(error).__name__, str(error)))
         except Exception as error:
@@ -64,16 +62,8 @@ async def plan_run(
         group.cancel_scope.cancel()
 
 
-class Planning:
+class Planning(Edits, Access):
     """What a run does to its plan while it runs, as calls."""
-
-    _background: Background
-    _engine: Engine
-    _machine: Machine
-    _planner: tuple[Backend, int, int, int]
-    _go_on: Callable[[], None]
-    apply: Callable[..., Receipt]
-    snapshot: Callable[[], Snapshot]
 
     def reflect(
         self, id: TaskId, judge: str, *, q: float = 0.8, n: int = 3, epsilon: float = 0.02
@@ -105,11 +95,7 @@ class Planning:
 
         planned = self._background.call(work)
         self._go_on()
-        outcome: Outcome = self._background.call(_submit, self._engine, *planned)
-        if isinstance(outcome, DeltaApplied):
-            reruns, undo = outcome.reruns, outcome.inverse
-            return Receipt(what="planned anew", version=outcome.version, inverse=undo, reruns=reruns)
-        return Receipt(what="planned anew", accepted=False, reason=getattr(outcome, "reason", ""))
+        return receipt_of("planned anew", self._background.call(_submit, self._engine, *planned))
 
 
 def planned_part(machine: Machine) -> TaskGraph:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dyntaskmas_nb.core.delta import Delta
+from dyntaskmas_nb.core.event import CommandApplied, CommandRejected, DeltaApplied, DeltaRejected
 from dyntaskmas_nb.view.words import printable
 
 
@@ -33,3 +34,16 @@ class Receipt:
         again = f"; to run again: {', '.join(self.reruns)}" if self.reruns else ""
         version = f" (version {self.version})" if self.version is not None else ""
         return printable(f"✓ {self.what}{again}", 2000) + version
+
+
+def receipt_of(
+    what: str, outcome: DeltaApplied | DeltaRejected | CommandApplied | CommandRejected, id: str = ""
+) -> Receipt:
+    """The receipt for `what`, by the event that answered it."""
+    match outcome:
+        case DeltaApplied(version=version, inverse=inverse, reruns=reruns):
+            return Receipt(what=what, version=version, inverse=inverse, reruns=reruns, id=id)
+        case CommandApplied():
+            return Receipt(what=what, id=id)
+        case DeltaRejected(reason=reason) | CommandRejected(reason=reason):
+            return Receipt(what=what, accepted=False, reason=reason, id=id)

@@ -21,10 +21,7 @@ from dyntaskmas_nb.kit.wiring import Wiring
 def replayed(run: str, events: Sequence[Event], policy: Policy | None) -> Machine:
     """The machine that `events` describe.
 
-    Raises
-    ------
-    StoreError
-        The replay differs from what was stored, so this version does not understand the run.
+    Raises `StoreError` when the replay differs from what was stored: this version does not understand it.
     """
     machine = replay(run, events, policy)
     for number, (stored, made) in enumerate(zip(events, machine.log, strict=False)):
@@ -38,10 +35,8 @@ def replayed(run: str, events: Sequence[Event], policy: Policy | None) -> Machin
     return machine
 
 
-async def adopt(engine: Engine, wiring: Wiring, *, reopened: bool) -> None:
+async def adopt(engine: Engine, wiring: Wiring) -> None:
     """Take over results stored just before the process ended, so that no finished task runs twice."""
-    if not reopened:
-        return
     machine = engine.machine
     for id, record in machine.records.items():
         if record.state is TaskState.DONE and wiring.inline:  # a virtual run's store was in memory

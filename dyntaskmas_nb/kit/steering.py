@@ -3,65 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Literal
 
 from dyntaskmas_nb.apee.clock import VirtualClock
-from dyntaskmas_nb.apee.engine import Engine, Outcome
-from dyntaskmas_nb.apee.machine import Machine
-from dyntaskmas_nb.core.command import (
-    Approve,
-    Break,
-    CancelRun,
-    CancelTask,
-    Command,
-    Configure,
-    Inject,
-    Pause,
-    Reject,
-    Resume,
-    RetryTask,
-    StepOnce,
-)
+from dyntaskmas_nb.core import command as commands
 from dyntaskmas_nb.core.event import CommandApplied, TaskDispatched, TaskDone, TaskFailed
-from dyntaskmas_nb.core.snapshot import Snapshot
 from dyntaskmas_nb.core.task import MAX_TEXT, TaskId, check_text
 from dyntaskmas_nb.errors import InvalidInput
-from dyntaskmas_nb.kit.background import Background
-from dyntaskmas_nb.kit.receipt import Receipt
+from dyntaskmas_nb.kit.access import Access
+from dyntaskmas_nb.kit.receipt import Receipt, receipt_of
 
 
-class Steering:
+class Steering(Access):
     """The commands a run takes."""
-
-    snapshot: Callable[[], Snapshot]
-    _machine: Machine
-    _engine: Engine
-    _background: Background
-    _accepts: Callable[[str], bool]
-    _submit: Callable[..., Outcome]
-    _wait: Callable[..., None]
 
     def pause(self, *, hard: bool = False) -> Receipt:
         """Start nothing new; what runs may finish, or is stopped and queued again (`hard`)."""
-        return self._command(Pause(hard=hard), "stopped what ran and paused" if hard else "paused")
+        return self._command(commands.Pause(hard=hard), "stopped what ran and paused" if hard else "paused")
 
     def resume(self) -> Receipt:
         """Start tasks again."""
-        return self._command(Resume(), "resumed")
+        return self._command(commands.Resume(), "resumed")
 
     def step(self, until: Literal["dispatch", "completion"] = "dispatch") -> Receipt:
         """Start the one task that is next, or go on until a task ends; wait for that, paused again."""
-        receipt = self._command(StepOnce(until=until), "step")
+        receipt = self._command(commands.StepOnce(until=until), "step")
         if not receipt:
             return receipt
-        if until == "dispatch":
-            self._wait(lambda: not self._machine.credits)
-        else:
-            self._wait(lambda: not self._machine.to_completion)
-        if self._machine.stopped_at:
+        machine = self._machine
+        self._wait(lambda: not (machine.credits if until == "dispatch" else machine.to_completion))
+        if machine.stopped_at:
             return self._standing()
-        for event in reversed(self._machine.log):
+        for event in reversed(machine.log):
             if isinstance(event, TaskDispatched) and until == "dispatch":
                 return Receipt(what=f"started {event.task!r} on {event.agent!r}", id=event.task)
             if isinstance(event, TaskDone | TaskFailed) and until == "completion":
@@ -69,7 +42,7 @@ class Steering:
                 return Receipt(what=f"{event.task!r} is {how}", id=event.task)
             if isinstance(event, CommandApplied):
                 break
-        return Receipt(what=f"nothing left to start, the run is {self._machine.status}")
+        return Receipt(what=f"nothing left to start, the run is {machine.status}")
 
     def run_until(self, point: float | TaskId | None = None) -> Receipt:
         """Go on until `point`, a breakpoint or the run's end.
@@ -82,13 +55,13 @@ class Steering:
         if point is not None and not isinstance(point, str):
             return self._run_until_time(point)
         if point and not (
-            receipt := self._command(Break(id=point, when="after", once=True), f"until {point!r}")
+            receipt := self._command(commands.Break(id=point, when="after", once=True), f"until {point!r}")
         ):
             return receipt
-        if receipt := self._command(Resume(), "went on"):
+        if receipt := self._command(commands.Resume(), "went on"):
             self._wait(lambda: self._machine.paused)
         if point and (point, "after") in self._machine.dispatcher.breakpoints:
-            self._command(Break(id=point, when="after", on=False), "")
+            self._command(commands.Break(id=point, when="after", on=False), "")
         return self._standing() if receipt else receipt
 
     def _run_until_time(self, point: float) -> Receipt:
@@ -121,35 +94,35 @@ class Steering:
     ) -> Receipt:
         """Pause the run whenever task `id` is about to start, or has ended; `on=False` ends that."""
         return self._command(
-            Break(id=id, when=when, on=on), f"breakpoint {when} {id!r} {'set' if on else 'gone'}"
+            commands.Break(id=id, when=when, on=on), f"breakpoint {when} {id!r} {'set' if on else 'gone'}"
         )
 
     def cancel(self, id: TaskId | None = None) -> Receipt:
         """Stop task `id`, or the run. What waits for the task is blocked, where its join rule says so."""
         if id is None:
-            return self._command(CancelRun(), "cancelled the run")
-        return self._command(CancelTask(id=id), f"cancelled {id!r}")
+            return self._command(commands.CancelRun(), "cancelled the run")
+        return self._command(commands.CancelTask(id=id), f"cancelled {id!r}")
 
     def retry(self, id: TaskId) -> Receipt:
         """Run a task again now, whatever became of it; what used its result runs again if that is another."""
-        return self._command(RetryTask(id=id), f"{id!r} is to run again")
+        return self._command(commands.RetryTask(id=id), f"{id!r} is to run again")
 
     def approve(self, id: TaskId) -> Receipt:
         """Let a task that waits for approval, or for a decision, go on."""
-        return self._command(Approve(id=id), f"approved {id!r}")
+        return self._command(commands.Approve(id=id), f"approved {id!r}")
 
     def reject(self, id: TaskId, why: str = "") -> Receipt:
         """Refuse a task that waits for approval, or for a decision: it has failed."""
-        return self._command(Reject(id=id, why=why), f"rejected {id!r}")
+        return self._command(commands.Reject(id=id, why=why), f"rejected {id!r}")
 
     def inject(self, id: TaskId, text: str) -> Receipt:
         """Give the agent that works on `id` a piece of context; Python functions read `context.given`."""
         check_text(text, "The context", MAX_TEXT, empty=False)
         graph = self._machine.graph
-        if id in graph and not self._accepts(graph[id].role):
+        if id in graph and not self._parts.behaviours.accepts(graph[id].role):
             reason = f"The model that works on {id!r} takes no context in mid-answer; cancel and retry it."
             return Receipt(what=f"context for {id!r}", accepted=False, reason=reason)
-        return self._command(Inject(id=id, text=text), f"gave {id!r} context")
+        return self._command(commands.Inject(id=id, text=text), f"gave {id!r} context")
 
     def configure(self, **settings: Any) -> Receipt:
         """Change settings of the run, such as policy, agents_per_role, retry_delay, routing or budget."""
@@ -158,9 +131,7 @@ class Steering:
                 "Name settings to change, such as policy='fifo'; a rule of your own is given at the start."
             )
         what = ", ".join(f"{name} = {value!r}" for name, value in settings.items())
-        return self._command(Configure(changes=settings), f"set {what}")
+        return self._command(commands.Configure(changes=settings), f"set {what}")
 
-    def _command(self, command: Command, what: str) -> Receipt:
-        outcome = self._submit(command)
-        reason = getattr(outcome, "reason", "")
-        return Receipt(what=what, accepted=not reason, reason=reason)
+    def _command(self, command: commands.Command, what: str) -> Receipt:
+        return receipt_of(what, self._submit(command))

@@ -48,10 +48,7 @@ class Wiring:
     async def perform(self, job: Assignment) -> Answer:
         """Let an agent work on `job`; its result is in the store when this returns.
 
-        Raises
-        ------
-        AgentError
-            What went wrong, in one sentence.
+        Raises `AgentError`, which says in one sentence what went wrong.
         """
         step = step_of(job.task)
         if step is None:
@@ -94,12 +91,8 @@ class Wiring:
     async def decide(self, question: AskMonitor) -> MonitorDecided:
         """Ask the Monitor role about a failed attempt; what is no decision leaves it to the rule."""
         task, role = question.task, question.role
-        asked = {
-            "task": task.id,
-            "error": question.error,
-            "attempt": question.attempt,
-            "attempts": task.attempts,
-        }
+        tries = {"attempt": question.attempt, "attempts": task.attempts}
+        asked = {"task": task.id, "error": question.error, **tries}
         words = f"Decide on the failed task {task.id!r} ({question.error}): retry, reassign, skip or ask."
         decision, reason = "rule", ""
         try:
@@ -109,10 +102,8 @@ class Wiring:
                 inline=self.inline,
             )
             said = answer.result if isinstance(answer.result, dict) else {"decision": answer.result}
-            decision, reason = (
-                str(said.get("decision", "")).strip().lower(),
-                str(said.get("reason", ""))[:500],
-            )
+            decision = str(said.get("decision", "")).strip().lower()
+            reason = str(said.get("reason", ""))[:500]
         except AgentError as error:
             log.warning("the monitor failed on task %s: %s", task.id, error)
         if decision not in DECISIONS:

@@ -13,17 +13,47 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock, Timer
+from typing import Any, Protocol
 
 from dyntaskmas_nb.core.event import RunStatus
 from dyntaskmas_nb.core.snapshot import Snapshot
 from dyntaskmas_nb.core.task import TaskId, TaskState
-from dyntaskmas_nb.ui.handle import RunHandle
 from dyntaskmas_nb.view.layout import layers
 from dyntaskmas_nb.view.numbers import standing
 from dyntaskmas_nb.view.words import printable
 
 #: Seconds between two messages at least; or ten times as long as the last took to make, if that is more.
 INTERVAL = 0.1
+
+
+class Reply(Protocol):
+    """What an edit or a control did, or why it was refused; `version` is the one that an edit made."""
+
+    accepted: bool
+    what: str
+    reason: str
+    version: int | None
+
+
+class RunHandle(Protocol):
+    """A run that can be watched and steered from any thread: `kit.run.Run`, or a test's own.
+
+    It also has the methods that `inbox.CALLS` names; each answers with a `Reply`.
+    """
+
+    #: The panel that shows this run, once there is one: shown twice, it is one panel with two views.
+    _panel: Any
+
+    def snapshot(self) -> Snapshot:
+        """The present moment, immutable."""
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Have `changed` called after every turn of the run, on its loop: it must neither wait nor raise.
+
+        Returns what ends it, to be called once, from any thread.
+        """
+
+    def _repr_html_(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import ipywidgets as w
 
 from dyntaskmas_nb.core.event import RunStatus
 from dyntaskmas_nb.core.task import TaskId
-from dyntaskmas_nb.view.fragment import asset
+from dyntaskmas_nb.view.html import asset
 
 if TYPE_CHECKING:
     from dyntaskmas_nb.ui.panel import Panel

@@ -17,7 +17,7 @@ from typing import Any
 
 from dyntaskmas_nb.core.task import LARGEST, MAX_TEXT, check_id, check_text, shown
 from dyntaskmas_nb.errors import DynTaskError, InvalidInput
-from dyntaskmas_nb.ui.handle import Reply, RunHandle
+from dyntaskmas_nb.ui.bridge import Reply, RunHandle
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,9 @@ from threading import RLock
 from typing import Any
 
 from dyntaskmas_nb.core.task import TaskId, TaskState
-from dyntaskmas_nb.ui.bridge import Message, Mirror, Publisher, Row
-from dyntaskmas_nb.ui.handle import RunHandle
+from dyntaskmas_nb.ui.bridge import Message, Mirror, Publisher, Row, RunHandle
 from dyntaskmas_nb.ui.inbox import Answer, Inbox
-from dyntaskmas_nb.view.fragment import foreign
+from dyntaskmas_nb.view.html import foreign
 from dyntaskmas_nb.view.numbers import showing
 from dyntaskmas_nb.view.theme import LOOKS
 from dyntaskmas_nb.view.words import number

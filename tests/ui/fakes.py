@@ -31,7 +31,7 @@ def fields(panel: Panel, kind: type) -> list[Any]:
 
 
 class FakeRun:
-    """Mirrors `kit.run.Run` as far as `ui.handle.RunHandle` and `ui.inbox.CALLS` ask for it."""
+    """Mirrors `kit.run.Run` as far as `ui.bridge.RunHandle` and `ui.inbox.CALLS` ask for it."""
 
     def __init__(self, *ids: str) -> None:
         self.now = make(ids)

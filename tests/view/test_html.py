@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.snapshot import AgentView, Entry, Snapshot, TaskView
 from dyntaskmas_nb.core.task import Task, TaskState
-from dyntaskmas_nb.view.fragment import asset, fragment
-from dyntaskmas_nb.view.html import to_html, vis_network
+from dyntaskmas_nb.view.html import asset, fragment, to_html, vis_network
 from dyntaskmas_nb.view.network import model
 from tests.view.runs import make, travel
 
