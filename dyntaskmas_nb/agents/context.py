@@ -12,7 +12,7 @@ from dyntaskmas_nb.core.task import TaskId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A piece of context that the store found; `relevance` in [0, 1] (paper Eqs. 12 and 14)."""
+    """A piece of context; `relevance` in [0, 1] (paper Eqs. 12 and 14) where the store found it."""
 
     title: str
     text: str

@@ -56,10 +56,7 @@ class FunctionAgent:
     async def __call__(self, task: Task, context: Context, *, inline: bool) -> Answer:
         """Call the function and make its result a JSON value.
 
-        Raises
-        ------
-        AgentError
-            What the function raised and where, or that its result is no JSON value.
+        Raises `AgentError`: what the function raised and where, or that its result is no JSON value.
         """
         if task.inputs is not None:
             task = replace(task, inputs=deepcopy(task.inputs))  # the graph's own stay as they are

@@ -6,9 +6,9 @@ from hashlib import blake2b
 
 import orjson
 
-from dyntaskmas_nb.agents.context import Context
+from dyntaskmas_nb.agents.context import Context, Item
 from dyntaskmas_nb.agents.outcome import Answer
-from dyntaskmas_nb.agents.prompts import REFUSAL, ContextItem, agent_messages
+from dyntaskmas_nb.agents.prompts import REFUSAL, agent_messages
 from dyntaskmas_nb.core.task import Task
 from dyntaskmas_nb.errors import AgentError, BackendError, InvalidOutput
 from dyntaskmas_nb.llm.price import Price
@@ -30,10 +30,7 @@ class LlamaAgent:
     async def __call__(self, task: Task, context: Context, *, inline: bool) -> Answer:
         """Ask the model; `inline` is all the same to it.
 
-        Raises
-        ------
-        AgentError
-            The model failed, gave no text, or declined; retryable where the model's own error is.
+        Raises `AgentError` where it failed, gave no text or declined; retryable where its own error is.
         """
         caps = self._backend.caps
         try:
@@ -90,8 +87,7 @@ def fitted(task: Task, context: Context, backend: Backend, budget: int) -> tuple
     length = max(map(len, results.values()), default=0)
     description = task.description.strip() or task.id.replace("_", " ")
     while True:
-        found = [ContextItem(title=id, text=text[:length]) for id, text in results.items()]
-        found += [ContextItem(title=item.title, text=item.text) for item in relevant]
+        found = [Item(title=id, text=text[:length]) for id, text in results.items()] + relevant
         messages = agent_messages(task.role, description, context.request, found, terse=backend.caps.terse)
         tokens = sum(backend.count_tokens(message.content) + MESSAGE_TOKENS for message in messages)
         if tokens <= budget or not (relevant or length):

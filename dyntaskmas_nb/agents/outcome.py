@@ -36,11 +36,7 @@ def plain(value: object) -> Any:
     """Return `value` as JSON data of its own, since results are journaled, stored and shown.
 
     Dataclasses, pydantic models, NumPy numbers and arrays, enums, dates and UUIDs become what they hold.
-
-    Raises
-    ------
-    AgentError
-        It holds what JSON cannot (a set, NaN, bytes, itself); repeating the call would not help.
+    Raises `AgentError`, not to be retried, for what JSON cannot hold: a set, NaN, bytes, itself.
 
     Examples
     --------

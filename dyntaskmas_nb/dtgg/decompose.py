@@ -43,23 +43,14 @@ async def decompose(
     is_atomic: Callable[[Task], bool] = is_simple,
     taken: Collection[TaskId] = (),
 ) -> ExpandTask | None:
-    """Return the Δ that replaces `task` by at most `max_tasks` subtasks, or None when it stays whole.
+    """The Δ that replaces `task` by `max_tasks` subtasks at most, or None (arXiv:2503.07675, Alg. 1).
 
     Parameters
     ----------
     split : how to split one task, for instance `asking(backend, request)`; what it raises comes through.
-    max_depth : how often a subtask of a subtask may be split, ≥ 0.
+    max_depth : how often a subtask of a subtask may be split, a whole number ≥ 0, else `InvalidInput`.
     is_atomic : which tasks are not to be split.
     taken : ids of the graph that the Δ is for; subtasks, called ``task.subtask``, get others.
-
-    Raises
-    ------
-    InvalidInput
-        `max_depth` is no whole number ≥ 0.
-
-    References
-    ----------
-    arXiv:2503.07675, Eq. 2 and Alg. 1.
     """
     if not isinstance(max_depth, int) or max_depth < 0:
         raise InvalidInput(f"max_depth must be a whole number of at least 0, not {max_depth!r}.")

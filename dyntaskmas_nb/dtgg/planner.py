@@ -10,8 +10,7 @@ trained on exactly one short prompt, so it is asked the same again and drawn wit
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from dyntaskmas_nb.agents.llama import MESSAGE_TOKENS, seed_of
@@ -19,12 +18,11 @@ from dyntaskmas_nb.agents.prompts import REQUEST_CHARS, planner_messages
 from dyntaskmas_nb.core.delta import Batch
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.task import check_text, shown
-from dyntaskmas_nb.dtgg.repair import read_json, repair
-from dyntaskmas_nb.dtgg.schema import plan_schema
+from dyntaskmas_nb.dtgg.repair import plan_schema, read_json, repair
 from dyntaskmas_nb.dtgg.streaming import SubtaskReader
 from dyntaskmas_nb.dtgg.update import as_delta
 from dyntaskmas_nb.errors import InvalidInput, InvalidOutput, OutsideDomain, PlanningFailed
-from dyntaskmas_nb.llm.protocol import Backend, Chunk, Completion, Message, Request, guarded
+from dyntaskmas_nb.llm.protocol import Backend, Chunk, Message, Request, complete
 
 MAX_SENTENCE = 4_000
 MAX_TASKS = 24
@@ -64,7 +62,7 @@ async def plan(
     Raises
     ------
     InvalidInput
-        The sentence is empty, too long or no text, or `max_tasks` is not from 1 to 200.
+        The sentence is empty, no text, or longer than 4,000 characters, or `max_tasks` is not from 1 to 200.
     OutsideDomain
         The teaching model declined; the message names the ways to connect another.
     PlanningFailed
@@ -81,7 +79,7 @@ async def plan(
         said = ""
         try:
             request = _request(sentence, backend, max_tasks, seed, timeout, failed)
-            answer = await _answer(backend, request, None if failed else hear)
+            answer = await complete(backend, request, _reading(hear) if hear and not failed else None)
             said = answer.text
             tokens += answer.prompt_tokens + answer.completion_tokens
             graph, repairs = _read(answer, backend, max_tasks, sentence, first=not failed)
@@ -97,29 +95,22 @@ async def plan(
 
 
 def check_sentence(sentence: object) -> str:
-    """Return `sentence` without surrounding blanks.
-
-    Raises
-    ------
-    InvalidInput
-        It is empty, not text, longer than 4,000 characters, or cannot be stored.
-    """
+    """Return `sentence` without surrounding blanks; raises `InvalidInput` as `plan` does for it."""
     if isinstance(sentence, str) and not sentence.strip():
         raise InvalidInput('The request is empty; say what is to be done: "Plan a 3-day trip to Kyoto".')
     check_text(sentence, "The request", MAX_SENTENCE)
     return str(sentence).strip()
 
 
-async def _answer(backend: Backend, request: Request, hear: Hear | None) -> Completion:
-    reader, last = SubtaskReader(), Chunk(text="")
-    text: list[str] = []
-    async with aclosing(guarded(backend.name, request, backend.stream(request))) as chunks:
-        async for last in chunks:
-            text.append(last.text)
-            if hear and not last.finish:
-                for row in reader.feed(last.text):
-                    await hear(row)
-    return replace(last, text="".join(text), finish=last.finish or "stop")
+def _reading(hear: Hear) -> Callable[[str], Awaitable[None]]:
+    """Takes an answer piece by piece, and tells `hear` each subtask."""
+    reader = SubtaskReader()
+
+    async def read(text: str) -> None:
+        for row in reader.feed(text):
+            await hear(row)
+
+    return read
 
 
 def _request(
@@ -153,7 +144,7 @@ def _request(
 
 
 def _read(
-    answer: Completion, backend: Backend, max_tasks: int, sentence: str, *, first: bool
+    answer: Chunk, backend: Backend, max_tasks: int, sentence: str, *, first: bool
 ) -> tuple[TaskGraph, list[str]]:
     """The plan in an answer and its repairs; raises `InvalidOutput`, or `OutsideDomain` for a refusal."""
     caps = backend.caps

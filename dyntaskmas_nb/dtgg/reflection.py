@@ -102,10 +102,7 @@ def reflect(
     q : the score that is good enough.
     epsilon : the least improvement that another cycle is worth.
 
-    Raises
-    ------
-    InvalidInput
-        There is no such task, or an argument makes no sense.
+    Raises `InvalidInput` where there is no such task, or an argument makes no sense.
     """
     task = graph[id]
     _check(judge, q, n, epsilon)

@@ -1,5 +1,7 @@
 """From a model's answer to a valid task graph: untrusted text, bounded, parsed and never executed.
 
+Guided decoding holds a model to `plan_schema`; the answers of all others need repair.
+
 Repaired, and recorded as one sentence each, is what has one sensible reading: words around the JSON, an id in
 capitals, a dependency on oneself, a missing role. What could be meant in two ways (a cycle, one id for two
 subtasks), or not at all, is an `InvalidOutput` whose sentence the planner tells the model.
@@ -19,7 +21,6 @@ from typing import Any, NoReturn
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.plan import read_subtask
 from dyntaskmas_nb.core.task import GENERAL_ROLE, Task, TaskId, shown
-from dyntaskmas_nb.dtgg.schema import MAX_COMPLEXITY
 from dyntaskmas_nb.errors import InvalidInput, InvalidOutput
 
 MAX_ANSWER = 200_000
@@ -28,17 +29,42 @@ MAX_ANSWER = 200_000
 ATTEMPTS = 2
 """A model may fail or be cut off: the planner's tasks are tried twice."""
 
+MAX_COMPLEXITY = 100
 _OPENING = re.compile(r"\{|\[\s*\{")
 _TRIES = 64
+
+
+def plan_schema(max_tasks: int, refuses: bool) -> dict[str, Any]:
+    """Return the schema of a plan of 1 to `max_tasks` subtasks; with `refuses`, or of a refusal.
+
+    Only keywords that llguidance, llama.cpp, vLLM and Ollama all enforce; acyclicity and known ids are
+    beyond a grammar and left to `repair`.
+    """
+    # An id is short, so that a small model can repeat it without a slip.
+    id = {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,39}$"}
+    subtask = _closed(
+        id=id,
+        description={"type": "string", "minLength": 1, "maxLength": 600},
+        role={"type": "string", "minLength": 1, "maxLength": 60},
+        complexity={"type": "integer", "minimum": 1, "maximum": MAX_COMPLEXITY},
+        depends_on={"type": "array", "items": id, "maxItems": max_tasks - 1},
+    )
+    plan = _closed(subtasks={"type": "array", "items": subtask, "minItems": 1, "maxItems": max_tasks})
+    if not refuses:
+        return plan
+    return {"anyOf": [plan, _closed(refuse={"type": "string", "const": "outside my domains"})]}
+
+
+def _closed(**properties: Any) -> dict[str, Any]:
+    """The schema of an object with these properties, all of them and no others."""
+    required = list(properties)
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def read_json(text: str) -> tuple[Any, list[str]]:
     """Return the JSON value in `text`, the last one that looks like a plan, and the repairs.
 
-    Raises
-    ------
-    InvalidOutput
-        There is none, or the answer is too long to look at.
+    Raises `InvalidOutput` where there is none, or the answer is too long to look at.
 
     Examples
     --------
@@ -67,10 +93,7 @@ def read_json(text: str) -> tuple[Any, list[str]]:
 def repair(value: object, *, max_tasks: int, title: str = "") -> tuple[TaskGraph, list[str]]:
     """Return the graph that the plan `value`, any JSON value, describes, and the repairs.
 
-    Raises
-    ------
-    InvalidOutput
-        It describes none, or one of more than `max_tasks` tasks.
+    Raises `InvalidOutput` where it describes none, or one of more than `max_tasks` tasks.
 
     Examples
     --------

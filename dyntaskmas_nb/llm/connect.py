@@ -11,19 +11,11 @@ from dyntaskmas_nb.llm.protocol import Backend
 def connect(model: str | Path | Backend | None = None) -> Backend:
     """Return the backend that `model` names. Nothing is loaded or contacted before the first call.
 
-    Parameters
-    ----------
-    model : str, Path, Backend or None
-        None or "embedded": the teaching model that comes with the package. "simulated", or with a latency
-        "simulated:constant:0.5". An address, "http://127.0.0.1:8000/v1", or with the model's name,
-        "http://127.0.0.1:8000/v1#llama-3.1-8b". The folder of a Llama checkpoint. A backend: itself.
+    None or "embedded": the teaching model that comes with the package. "simulated", or with a latency
+    "simulated:constant:0.5". An address, "http://127.0.0.1:8000/v1", or with the model's name,
+    "http://127.0.0.1:8000/v1#llama-3.1-8b". The folder of a Llama checkpoint. A backend: itself.
 
-    Raises
-    ------
-    InvalidInput
-        None of these.
-    MissingExtra
-        An address, but the `openai` package is not installed.
+    Raises `InvalidInput` for none of these, `MissingExtra` for an address without the `openai` package.
     """
     text = model if isinstance(model, str) else ""  # a Path is always a folder
     if model is None or text == "embedded":

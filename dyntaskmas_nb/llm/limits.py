@@ -67,17 +67,12 @@ class Limited:
         """The backend's."""
         return self._backend.caps
 
-    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+    @guarded
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Wait for a turn, then yield the backend's answer; closing this gives the turn back.
 
-        Raises
-        ------
-        BackendError
-            The backend's; `BadRequest` for more tokens than a minute has; as `guarded`.
+        Raises what the backend raises, and `BadRequest` for more tokens than a minute has.
         """
-        return guarded(self.name, request, self._stream(request))
-
-    async def _stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         most = self.limits.tokens_per_minute or math.inf
         prompt = sum(self.count_tokens(message.content) for message in request.messages)
         if prompt + request.max_tokens > most:

@@ -51,6 +51,8 @@ class OpenAICompatible:
     what is no http address, `MissingExtra` without the `openai` package.
     """
 
+    count_tokens = staticmethod(estimate_tokens)
+
     def __init__(
         self,
         url: str,
@@ -95,29 +97,14 @@ class OpenAICompatible:
         """The context window, as far as known."""
         return Caps(context_window=self._window)
 
-    def count_tokens(self, text: str) -> int:
-        """An estimate: one for four characters."""
-        return estimate_tokens(text)
-
-    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+    @guarded
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Yield the server's answer; closing the iterator closes the connection and so ends the work.
 
-        Raises
-        ------
-        BackendError
-            `BadRequest`, `ContextOverflow`: the server does not take it; `Overloaded`, `Unavailable`: it is
-            busy, unreachable or broke off; `BackendTimeout`: of the request or of `Patience`; `EngineDead`:
-            the backend was closed.
+        Raises `BadRequest` and `ContextOverflow` where the server does not take it; `Overloaded` and
+        `Unavailable` where it is busy, unreachable or broke off; `BackendTimeout` of the request or of
+        `Patience`; `EngineDead` where the backend was closed.
         """
-        return guarded(self.name, request, self._stream(request))
-
-    async def aclose(self) -> None:
-        """Close the connections; later calls raise `EngineDead`."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-
-    async def _stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         stops, said, usage = StopFilter(request.stop), 0, None
         finish: Finish | None = None
         try:
@@ -151,6 +138,12 @@ class OpenAICompatible:
             completion_tokens=usage.completion_tokens if usage else -(-said // 4),
             estimated=not usage,
         )
+
+    async def aclose(self) -> None:
+        """Close the connections; later calls raise `EngineDead`."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
 
     def _finish(self, choice: Any) -> Finish | None:
         """Why the answer ended, if it did."""

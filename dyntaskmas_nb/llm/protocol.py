@@ -8,9 +8,10 @@ A backend is shared by all runs of a kit and lives on the kit's event loop. Clos
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any, Literal, Protocol
 
 import anyio
@@ -66,10 +67,6 @@ class Chunk:
     estimated: bool = False
 
 
-Completion = Chunk
-"""A whole answer."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
     """What a backend can do.
@@ -84,6 +81,10 @@ class Caps:
     terse: bool = False
     refuses: bool = False
     domains: tuple[str, ...] = ()
+
+
+Stream = Callable[[Any, Request], AsyncGenerator[Chunk, None]]
+"""The method of a backend: `Backend.stream`."""
 
 
 class Backend(Protocol):
@@ -107,15 +108,13 @@ class Backend(Protocol):
         """Free everything; later calls raise `EngineDead`."""
 
 
-async def complete(backend: Backend, request: Request) -> Completion:
-    """Fold `backend.stream(request)` into one `Completion`.
+async def complete(
+    backend: Backend, request: Request, hear: Callable[[str], Awaitable[None]] | None = None
+) -> Chunk:
+    """Fold `backend.stream(request)` into one `Chunk`; `hear` is told each piece of text but the last.
 
-    Raises
-    ------
-    BackendTimeout
-        `request.timeout` seconds have passed before the last chunk; the request is cancelled.
-    BackendError
-        Whatever the backend raises.
+    Raises `BackendTimeout` after `request.timeout` seconds (the request, and `hear`, are cancelled then), and
+    whatever the backend raises.
     """
     _check(request)
     text: list[str] = []
@@ -124,34 +123,35 @@ async def complete(backend: Backend, request: Request) -> Completion:
         async with aclosing(backend.stream(request)) as chunks:
             async for last in chunks:
                 text.append(last.text)
+                if hear and not last.finish:
+                    await hear(last.text)
     if scope.cancelled_caught:
         raise _timed_out(backend.name, request)
     return replace(last, text="".join(text), finish=last.finish or "stop")
 
 
-async def guarded(
-    name: str, request: Request, chunks: AsyncGenerator[Chunk, None]
-) -> AsyncGenerator[Chunk, None]:
-    """Check `request`, then pass `chunks` on until its deadline; closing this closes them.
+def guarded(stream: Stream) -> Stream:
+    """A backend's `stream`, made to check the request, and to pass chunks on until its deadline.
 
-    Raises
-    ------
-    BadRequest
-        A field makes no sense; nothing has been sent or computed.
-    BackendTimeout
-        `request.timeout` seconds have passed before the last chunk.
+    Raises `BadRequest` for a field that makes no sense (nothing has been sent or computed then), and
+    `BackendTimeout` when `request.timeout` seconds have passed before the last chunk.
     """
-    _check(request)
-    deadline = math.inf if request.timeout is None else anyio.current_time() + request.timeout
-    async with aclosing(chunks):
-        while True:
-            with anyio.CancelScope(deadline=deadline) as scope:
-                chunk = await anext(chunks, None)
-            if scope.cancelled_caught:
-                raise _timed_out(name, request)
-            if chunk is None:
-                return
-            yield chunk
+
+    @wraps(stream)
+    async def within(self: Any, request: Request) -> AsyncGenerator[Chunk, None]:
+        _check(request)
+        deadline = math.inf if request.timeout is None else anyio.current_time() + request.timeout
+        async with aclosing(stream(self, request)) as chunks:
+            while True:
+                with anyio.CancelScope(deadline=deadline) as scope:
+                    chunk = await anext(chunks, None)
+                if scope.cancelled_caught:
+                    raise _timed_out(self.name, request)
+                if chunk is None:
+                    return
+                yield chunk
+
+    return within
 
 
 def _timed_out(name: str, request: Request) -> BackendTimeout:
@@ -163,20 +163,13 @@ def _timed_out(name: str, request: Request) -> BackendTimeout:
 
 def _check(request: Request) -> None:
     """Raise `BadRequest` naming the first field that makes no sense."""
-    temperature, timeout = request.temperature, request.timeout
-    for broken, problem in (
-        (not request.messages, "messages is empty; give at least one."),
-        (request.max_tokens < 1, f"max_tokens={request.max_tokens}; it must be at least 1."),
-        (request.seed < 0, f"seed={request.seed}; it must not be negative."),
-        (
-            not 0 <= temperature < math.inf,
-            f"temperature={temperature}; it must be finite, 0 (greedy) or more.",
-        ),
-        ("" in request.stop, "stop holds an empty string, which would stop everything; remove it."),
-        (
-            timeout is not None and not timeout > 0,
-            f"timeout={timeout}; it must be positive, or None for none.",
-        ),
+    for name, sensible, rule in (
+        ("messages", bool(request.messages), "give at least one"),
+        ("max_tokens", request.max_tokens >= 1, "it must be at least 1"),
+        ("seed", request.seed >= 0, "it must not be negative"),
+        ("temperature", 0 <= request.temperature < math.inf, "it must be finite, 0 (greedy) or more"),
+        ("stop", "" not in request.stop, "an empty string would stop everything; remove it"),
+        ("timeout", request.timeout is None or request.timeout > 0, "it must be positive, or None for none"),
     ):
-        if broken:
-            raise BadRequest(f"{request.tag or 'request'}: {problem}")
+        if not sensible:
+            raise BadRequest(f"{request.tag or 'request'}: {name}={getattr(request, name)!r}; {rule}.")

@@ -69,10 +69,7 @@ def _not_negative(value: float) -> float:
 def latency_from_spec(spec: str) -> Latency:
     """Read a latency from the command line: "constant:0.5", "lognormal:1,0.5", "table2:16", "cost:2".
 
-    Raises
-    ------
-    InvalidInput
-        `spec` is none of these, or a number in it makes no sense.
+    Raises `InvalidInput` for none of these, or a number that makes no sense.
     """
     kind, _, rest = spec.partition(":")
     kinds: dict[str, Callable[..., Latency]] = {
@@ -96,6 +93,7 @@ class Simulated:
 
     name = "simulated"
     caps = Caps(context_window=32_768, virtual=True)
+    count_tokens = staticmethod(estimate_tokens)
 
     def __init__(
         self,
@@ -110,25 +108,12 @@ class Simulated:
         self._seed = seed
         self._closed = False
 
-    def count_tokens(self, text: str) -> int:
-        """An estimate: one for four characters."""
-        return estimate_tokens(text)
-
-    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+    @guarded
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Yield the scripted answer in a few pieces, spread evenly over the call's latency.
 
-        Raises
-        ------
-        BackendError
-            Whatever `faults` says, halfway; `EngineDead` when closed; as `guarded`.
+        Raises what `faults` says, halfway; `EngineDead` when closed.
         """
-        return guarded(self.name, request, self._stream(request))
-
-    async def aclose(self) -> None:
-        """Later calls raise `EngineDead`."""
-        self._closed = True
-
-    async def _stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         if self._closed:
             raise EngineDead("The simulated model was closed. Make a new Kit to go on.")
         start = anyio.current_time()
@@ -145,21 +130,25 @@ class Simulated:
             await anyio.sleep_until(start + seconds * (index + 1) / len(chunks))
             yield chunk
 
+    async def aclose(self) -> None:
+        """Later calls raise `EngineDead`."""
+        self._closed = True
+
     def _answer(self, request: Request) -> list[Chunk]:
         """The whole answer, in pieces."""
         stops = StopFilter(request.stop)
         whole = stops.push(self._reply(request)) + stops.flush()
         text = whole[: request.max_tokens * 4]
         size = max(1, -(-len(text) // PIECES))
-        pieces = [text[at : at + size] for at in range(0, len(text), size)] or [""]
+        *pieces, end = [text[at : at + size] for at in range(0, len(text), size)] or [""]
         last = Chunk(
-            text=pieces[-1],
+            text=end,
             finish="stop" if text == whole else "length",
             prompt_tokens=sum(estimate_tokens(message.content) for message in request.messages),
             completion_tokens=estimate_tokens(text),
             estimated=True,
         )
-        return [*(Chunk(text=piece) for piece in pieces[:-1]), last]
+        return [*(Chunk(text=piece) for piece in pieces), last]
 
     def _reply(self, request: Request) -> str:
         """What to answer, whole."""

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dyntaskmas_nb.agents.context import Item
 from dyntaskmas_nb.agents.prompts import (
     CONTEXT_CHARS,
     REQUEST_CHARS,
-    ContextItem,
     agent_messages,
     planner_messages,
 )
@@ -37,7 +37,7 @@ def test_terse_agent_prompt_without_context() -> None:
 def test_no_text_opens_a_line_of_its_own_in_a_terse_prompt(
     role: str, task: str, request: str, items: list[tuple[str, str]]
 ) -> None:
-    context = [ContextItem(title=title, text=text) for title, text in items]
+    context = [Item(title=title, text=text) for title, text in items]
     system, user = agent_messages(role, task, request, context, terse=True)
     lines = user.content.split("\n")
     assert system.content.startswith("agent: ")
@@ -48,7 +48,7 @@ def test_no_text_opens_a_line_of_its_own_in_a_terse_prompt(
 
 
 def test_a_long_request_and_long_context_are_cut_between_words() -> None:
-    context = [ContextItem(title="a", text="word " * 900), ContextItem(title="b", text="x" * 5000)]
+    context = [Item(title="a", text="word " * 900), Item(title="b", text="x" * 5000)]
     _, user = agent_messages("r", "t", "many words " * 90, context, terse=True)
     request, _, _, first, second = user.content.split("\n")
     assert len(request) <= len("request: ") + REQUEST_CHARS
@@ -68,7 +68,7 @@ def test_full_planner_prompt_states_its_rules(phrase: str) -> None:
 
 
 def test_full_agent_prompt_states_its_rules_and_shows_everything() -> None:
-    hotel = ContextItem(title="hotel", text="Villa Bruna,\n90 euros")
+    hotel = Item(title="hotel", text="Villa Bruna,\n90 euros")
     system, user = agent_messages("itinerary writer", "Write it", "trip to Oslo", [hotel], terse=False)
     assert "itinerary writer" in system.content
     assert "120 words" in system.content

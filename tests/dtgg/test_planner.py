@@ -10,7 +10,7 @@ import pytest
 
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.dtgg.planner import plan
-from dyntaskmas_nb.dtgg.schema import plan_schema
+from dyntaskmas_nb.dtgg.repair import plan_schema
 from dyntaskmas_nb.dtgg.update import apply
 from dyntaskmas_nb.errors import InvalidInput, InvalidOutput, OutsideDomain, PlanningFailed, Unavailable
 from dyntaskmas_nb.llm.protocol import Caps, Request

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.dtgg.repair import MAX_ANSWER, read_json, repair
-from dyntaskmas_nb.dtgg.schema import plan_schema
+from dyntaskmas_nb.dtgg.repair import MAX_ANSWER, plan_schema, read_json, repair
 from dyntaskmas_nb.errors import InvalidOutput
 
 

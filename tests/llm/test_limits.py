@@ -40,9 +40,9 @@ class Watched(Simulated):
         super().__init__(constant(seconds), lambda request: "word" * said, **more)  # type: ignore[arg-type]
         self.began: list[tuple[str, float]] = []
 
-    async def _stream(self, request: Request):  # type: ignore[no-untyped-def,override]
+    async def stream(self, request: Request):  # type: ignore[no-untyped-def,override]
         self.began.append((request.tag, anyio.current_time()))
-        async with aclosing(super()._stream(request)) as chunks:
+        async with aclosing(super().stream(request)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

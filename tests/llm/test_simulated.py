@@ -21,7 +21,7 @@ from dyntaskmas_nb.errors import (
     InvalidOutput,
     Overloaded,
 )
-from dyntaskmas_nb.llm.protocol import Chunk, Completion, Message, Request, complete
+from dyntaskmas_nb.llm.protocol import Chunk, Message, Request, complete
 from dyntaskmas_nb.llm.simulated import Simulated, constant, latency_from_spec, lognormal
 
 
@@ -59,7 +59,7 @@ def test_lognormal_has_its_median_and_spread() -> None:
 
 
 def test_replies_by_tag_by_function_and_by_default() -> None:
-    async def play() -> list[Completion]:
+    async def play() -> list[Chunk]:
         by_tag = Simulated(constant(0), {"flights": "LH 716"})
         by_call = Simulated(constant(0), lambda request: f"seed {request.seed}")
         return [
@@ -75,7 +75,7 @@ def test_replies_by_tag_by_function_and_by_default() -> None:
 
 
 def test_stop_strings_and_max_tokens_hold() -> None:
-    async def play() -> list[Completion]:
+    async def play() -> list[Chunk]:
         backend = Simulated(constant(0), {"flights": "one two three four"})
         return [
             await complete(backend, ask(stop=("three",))),

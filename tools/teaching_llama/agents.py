@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from types import ModuleType
 
-from dyntaskmas_nb.agents.prompts import REFUSAL, ContextItem, agent_messages
+from dyntaskmas_nb.agents.context import Item
+from dyntaskmas_nb.agents.prompts import REFUSAL, agent_messages
 from tools.teaching_llama.marks import mark, marked, marked_values
 from tools.teaching_llama.plan import Subtask
 from tools.teaching_llama.refusals import refused
@@ -40,7 +41,7 @@ def agent_example(s: Source, domain: ModuleType) -> Example:
     items, got = [], {}
     for d in shown:
         other = next(x for x in plan.subtasks if x.id == d)
-        items.append(ContextItem(title=_title(s, other), text=_text(s, domain, t, other, slots)))
+        items.append(Item(title=_title(s, other), text=_text(s, domain, t, other, slots)))
         if d in domain.SLOT_OF:
             got[domain.SLOT_OF[d]] = slots[domain.SLOT_OF[d]]
     if s.chance(0.2):  # something else the task depends on: added by hand, or not text at all
@@ -102,16 +103,14 @@ def _text(s: Source, domain: ModuleType, t: object, task: Subtask, slots: dict[s
     return s.rng.choice(templates[slot]).format(x=slots[slot])
 
 
-def _note(s: Source, domain: ModuleType, t: object) -> ContextItem:
+def _note(s: Source, domain: ModuleType, t: object) -> Item:
     """Return a piece of context that no slot of the answer takes."""
     task = added(s, domain)
     words = f"{s.name()} {s.pseudo()} {s.integer(1, 999)}"
     text = s.rng.choice(
         (domain.general(t, task), domain.general(t, task), words, task, s.integer(0, 9999), REFUSAL)
     )
-    return ContextItem(
-        title=s.rng.choice((task.lower().replace(" ", "_"), "note", "added", "task")), text=text
-    )
+    return Item(title=s.rng.choice((task.lower().replace(" ", "_"), "note", "added", "task")), text=text)
 
 
 def _refusal(s: Source, domain: ModuleType) -> Example:
@@ -130,5 +129,5 @@ def _refusal(s: Source, domain: ModuleType) -> Example:
     role = s.rng.choice(
         (*GENERAL_ROLES, "cook", "programmer", "poet", "doctor", "lawyer", "accountant", "writer", "analyst")
     )
-    items = [] if s.chance(0.7) else [ContextItem(title=s.pseudo() or "note", text=refused(s))]
+    items = [] if s.chance(0.7) else [Item(title=s.pseudo() or "note", text=refused(s))]
     return Example("agent-refusal", agent_messages(role, task, sentence, items, terse=True), REFUSAL)

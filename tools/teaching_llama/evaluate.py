@@ -21,7 +21,7 @@ import anyio
 import torch
 
 from dyntaskmas_nb.agents.prompts import REFUSAL, planner_messages
-from dyntaskmas_nb.dtgg.schema import plan_schema
+from dyntaskmas_nb.dtgg.repair import plan_schema
 from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
 from dyntaskmas_nb.llm.embedded.lexical import FORMS, Names, read_lexicon
 from dyntaskmas_nb.llm.protocol import Message, Request, complete

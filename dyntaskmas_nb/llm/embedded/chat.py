@@ -58,9 +58,9 @@ class ChatTokenizer:
         ):
             raise BadWeights(f"{path} lacks the placeholders that go with a lexicon.")
 
-    def names(self) -> Names | None:
+    def names(self, slots: int = SLOTS) -> Names | None:
         """An empty table of placeholders for one conversation, where the checkpoint has a lexicon."""
-        return None if self._lexicon is None else Names(self._lexicon)
+        return None if self._lexicon is None else Names(self._lexicon, slots=slots)
 
     def encode(self, text: str, names: Names | None = None) -> list[int]:
         """Tokens of untrusted `text`, never a special one; `names` makes placeholders of its words."""
@@ -79,8 +79,7 @@ class ChatTokenizer:
 
     def count(self, text: str) -> int:
         """Tokens of `text` as a message, in a conversation where some placeholders are taken already."""
-        names = None if self._lexicon is None else Names(self._lexicon, slots=SLOTS - 16)
-        return len(self.encode(text, names))
+        return len(self.encode(text, self.names(SLOTS - 16)))
 
     def prompt(self, messages: Sequence[Message], names: Names | None = None) -> list[int]:
         """Tokens of a conversation, up to where the assistant's answer begins; fills `names`."""

@@ -24,7 +24,6 @@ from dyntaskmas_nb.errors import BadWeights
 Floats = NDArray[np.float32]
 Tensors = Mapping[str, NDArray[np.generic]]
 
-
 ROPE_SCALING = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
 """Fields of Llama 3's rescaling of the rotary frequencies (`rope_type: "llama3"`)."""
 

@@ -60,26 +60,13 @@ class EmbeddedLlama:
         """Tokens of `text` as a message of a conversation."""
         return self._tokenizer.count(text)
 
-    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+    @guarded
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Yield the answer as it is computed; closing the iterator frees its row at the next step.
 
-        Raises
-        ------
-        BackendError
-            `BadRequest`, `ContextOverflow`, `BadWeights`: before anything is computed; `InvalidOutput`: the
-            JSON schema could not be followed to its end; `EngineDead`: crashed or closed; as `guarded`.
+        Raises `BadRequest`, `ContextOverflow` and `BadWeights` before anything is computed; `InvalidOutput`
+        where the JSON schema could not be followed to its end; `EngineDead` where it crashed or was closed.
         """
-        return guarded(self.name, request, self._stream(request))
-
-    async def aclose(self) -> None:
-        """End the thread and free the memory; waiting and later calls raise `EngineDead`."""
-        with self._lock:
-            self._closed = True
-            worker = self._worker
-        if worker is not None:
-            await anyio.to_thread.run_sync(worker.stop)
-
-    async def _stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         worker = self._worker
         if worker is None:
             worker = await anyio.to_thread.run_sync(self._start)
@@ -92,6 +79,14 @@ class EmbeddedLlama:
                 yield chunk
         finally:
             worker.cancel(mailbox)
+
+    async def aclose(self) -> None:
+        """End the thread and free the memory; waiting and later calls raise `EngineDead`."""
+        with self._lock:
+            self._closed = True
+            worker = self._worker
+        if worker is not None:
+            await anyio.to_thread.run_sync(worker.stop)
 
     def _start(self) -> Worker:
         """Read the model and start the thread, once."""

@@ -49,14 +49,7 @@ def read_lexicon(folder: Path) -> Lexicon | None:
 class Names:
     """The content words of one conversation and their placeholders, in order of appearance.
 
-    Parameters
-    ----------
-    lexicon : Lexicon
-        The words the model knows.
-    start : int
-        Slot of the first word; training begins anywhere, so that every slot is learnt.
-    slots : int
-        How many there are to give.
+    `slots` are given, from slot `start` on; training begins anywhere, so that every slot is learnt.
     """
 
     def __init__(self, lexicon: Lexicon, start: int = 0, slots: int = SLOTS) -> None:

@@ -91,9 +91,8 @@ class Llama:
         cache[0][at, :, positions] = heads[:, :, -2 * kv : -kv]
         cache[1][at, :, positions] = heads[:, :, -kv:]
         grouped = (queries * np.float32(width**-0.5)).reshape(rows, count, kv, -1, width)
-        by_head = grouped.transpose(0, 2, 3, 1, 4).reshape(
-            rows, kv, -1, width
-        )  # (rows, kv, group · count, d)
+        # (rows, kv, group · count, d)
+        by_head = grouped.transpose(0, 2, 3, 1, 4).reshape(rows, kv, -1, width)
         scores = by_head @ cache[0][:, :, :span].swapaxes(-1, -2)
         scores = scores.reshape(rows, -1, count, span)
         unseen = np.arange(span) > positions[:, None, :, None]  # (rows, 1, count, span)

@@ -8,7 +8,7 @@ silence those already speaking.
 
 from __future__ import annotations
 
-import heapq
+from bisect import insort
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
@@ -31,17 +31,13 @@ class _Sequence:
     """A request on its way; `tokens` is the prompt followed by the answer so far."""
 
     key: Hashable
-    rank: tuple[float, int]
+    priority: float
     tokens: list[int]
     prompt_tokens: int
     max_tokens: int
     sampler: Sampler
     decode: Callable[[int], str]
     stops: StopFilter
-
-    def __lt__(self, other: _Sequence) -> bool:
-        """Who is admitted first."""
-        return self.rank < other.rank
 
 
 class Scheduler:
@@ -53,7 +49,6 @@ class Scheduler:
         self._max_batch = max_batch
         self._waiting: list[_Sequence] = []
         self._running: list[_Sequence] = []
-        self._submitted = 0
 
     @property
     def idle(self) -> bool:
@@ -77,10 +72,9 @@ class Scheduler:
             )
         schema = request.json_schema
         grammar = None if schema is None else Grammar(self._tokenizer.bytes_tokenizer, schema)
-        self._submitted += 1
         sequence = _Sequence(
             key=key,
-            rank=(-request.priority, self._submitted),
+            priority=request.priority,
             tokens=tokens,
             prompt_tokens=len(tokens),
             max_tokens=request.max_tokens,
@@ -88,12 +82,11 @@ class Scheduler:
             decode=self._tokenizer.decoder(names),
             stops=StopFilter(request.stop),
         )
-        heapq.heappush(self._waiting, sequence)
+        insort(self._waiting, sequence, key=lambda waiting: -waiting.priority)
 
     def cancel(self, key: Hashable) -> None:
         """Forget a request, waiting or running; its row is free at once. Unknown keys are no error."""
         self._waiting = [sequence for sequence in self._waiting if sequence.key != key]
-        heapq.heapify(self._waiting)
         for row, sequence in enumerate(self._running):
             if sequence.key == key:
                 self._leave(row)
@@ -116,7 +109,7 @@ class Scheduler:
         """Move waiting requests into free rows; each gets its first token from its prompt."""
         budget = PREFILL_BUDGET
         while self._waiting and len(self._running) < self._max_batch and budget > 0:
-            sequence = heapq.heappop(self._waiting)
+            sequence = self._waiting.pop(0)
             budget -= sequence.prompt_tokens
             row = len(self._running)
             self._running.append(sequence)

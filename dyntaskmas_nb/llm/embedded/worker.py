@@ -117,11 +117,11 @@ class Worker:
             if command is None:
                 return False
             mailbox, request = command
-            if request is None:
-                scheduler.cancel(mailbox)
-                continue
             try:
-                scheduler.submit(mailbox, request)
+                if request is None:
+                    scheduler.cancel(mailbox)
+                else:
+                    scheduler.submit(mailbox, request)
             except BackendError as refusal:
                 self._deliver([(mailbox, refusal)])
         return True

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 import dyntaskmas_nb.llm.embedded
-from dyntaskmas_nb.agents.prompts import REFUSAL, ContextItem, agent_messages, planner_messages
-from dyntaskmas_nb.dtgg.schema import plan_schema
+from dyntaskmas_nb.agents.context import Item
+from dyntaskmas_nb.agents.prompts import REFUSAL, agent_messages, planner_messages
+from dyntaskmas_nb.dtgg.repair import plan_schema
 from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
 from dyntaskmas_nb.llm.protocol import Message, Request, complete
 from tools.teaching_llama.plan import REFUSED, read
@@ -127,8 +128,8 @@ def test_a_report_and_refusals() -> None:
 def test_agents_use_their_context_and_decline_what_is_outside() -> None:
     request = "Plan a 3-day trip to Kyoto for two with a budget of 1500 dollars"
     context = [
-        ContextItem(title="transport", text="Take the 08:15 train to Brandal."),
-        ContextItem(title="accommodation", text="Stay at Villa Bruna."),
+        Item(title="transport", text="Take the 08:15 train to Brandal."),
+        Item(title="accommodation", text="Stay at Villa Bruna."),
     ]
     itinerary, poem = asked(
         agent_messages(
