@@ -6,9 +6,10 @@ or stored bytes goes through pydantic, whose complaint is turned into one senten
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any, get_args
 
 import orjson
@@ -20,29 +21,45 @@ from dyntaskmas_nb.errors import InvalidInput
 _UNIONS = (*get_args(delta.Delta), *get_args(command.Command), *get_args(event.Event))
 _KINDS = {cls.__name__: cls for cls in _UNIONS}
 _TAGGED = frozenset(_UNIONS)
-#: Frequent events that hold no member of a union: orjson writes those by itself, and far faster.
-_FLAT: dict[type, bytes] = {
-    cls: b'{"kind":"' + cls.__name__.encode() + b'",'
-    for cls in (event.TaskDone, event.TaskDispatched, event.StateChanged, event.TurnEnded)
+#: Those that hold another, which has to be written with its kind.
+_HOLDERS = frozenset({delta.Batch, event.DeltaSubmitted, event.DeltaApplied, event.CommandSubmitted})
+#: Frequent events that hold no member of a union, and what reads their fields in order.
+_FLAT: dict[type, tuple[str, Callable[[Any], tuple[Any, ...]]]] = {
+    cls: (cls.__name__, attrgetter("t", *[field.name for field in fields(cls)][1:]))
+    for cls in (event.TaskDone, event.TaskDispatched, event.StateChanged)
 }
 
 
 def encode(value: object) -> bytes:
     """JSON bytes of a noun, keys in declaration order; the same value gives the same bytes."""
-    if (head := _FLAT.get(type(value))) is not None:
-        return head + orjson.dumps(value, default=_plain)[1:]
     return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
-def _plain(value: Any) -> dict[str, Any]:
+def encode_all(values: Sequence[object]) -> bytes:
+    """One JSON array of nouns, in which frequent ones are arrays too: ``["TaskDone", field, …]``."""
+    packed = []
+    for value in values:
+        if flat := _FLAT.get(type(value)):
+            name, read = flat
+            packed.append((name, *read(value)))
+        else:
+            packed.append(orjson.Fragment(encode(value)))
+    return orjson.dumps(packed, default=_plain)
+
+
+def _plain(value: Any) -> object:
     """What orjson leaves to us: a dataclass, with its `kind` when it is one of a union, or a mapping."""
     if isinstance(value, Mapping):
         return {str(key): part for key, part in value.items()}
     cls = type(value)
     if not is_dataclass(cls):
         raise TypeError(f"{shown(value)} is no JSON value")
-    kind = {"kind": cls.__name__} if cls in _TAGGED else {}
-    return kind | {name: getattr(value, name) for name in _names(cls)}
+    if cls in _HOLDERS:
+        return {"kind": cls.__name__} | {name: getattr(value, name) for name in _names(cls)}
+    body = orjson.dumps(value, default=_plain)  # by itself, and far faster
+    if cls in _TAGGED:
+        body = b'{"kind":"%b"%b%b' % (cls.__name__.encode(), b"," * (len(body) > 2), body[1:])
+    return orjson.Fragment(body)
 
 
 def decode(data: bytes | str) -> Any:
@@ -55,6 +72,24 @@ def decode(data: bytes | str) -> Any:
     except orjson.JSONDecodeError as error:
         raise InvalidInput(f"This is not JSON: {error}.") from None
     return from_json(raw)
+
+
+def decode_all(data: bytes | str) -> list[Any]:
+    """What `encode_all` encoded; raises `InvalidInput` as `decode` does."""
+    try:
+        raw = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"This is not JSON: {error}.") from None
+    if not isinstance(raw, list):
+        raise InvalidInput("Expected an array.")
+    return [from_json(_unpacked(item) if isinstance(item, list) else item) for item in raw]
+
+
+def _unpacked(item: list[Any]) -> dict[str, Any]:
+    cls = _KINDS.get(item[0]) if item and isinstance(item[0], str) else None
+    if cls not in _FLAT or len(item) > 1 + len(_names(cls)):
+        raise InvalidInput(f"Not an event: {shown(item)}.")
+    return {"kind": item[0], **dict(zip(_names(cls), item[1:], strict=False))}
 
 
 def from_json(raw: object) -> Any:

@@ -18,7 +18,7 @@ from hashlib import sha1
 from pathlib import Path
 
 from dyntaskmas_nb.apee.machine import Machine
-from dyntaskmas_nb.core.codec import decode
+from dyntaskmas_nb.core.codec import decode, decode_all, encode
 from dyntaskmas_nb.core.event import DeltaApplied, DeltaSubmitted
 from dyntaskmas_nb.kit.reopen import replayed
 from tests.kills.worker import POINTS, REOPENING, digest
@@ -99,9 +99,10 @@ class Campaign:
         before = self.bodies
         if (self.home / "journal.sqlite").exists():
             with closing(self._copy("journal.sqlite")) as db:
-                tables = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'events'").fetchone()
-                sql = "SELECT body FROM events ORDER BY run, seq"
-                self.bodies = [body for (body,) in db.execute(sql)] if tables[0] else []
+                tables = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'turns'").fetchone()
+                sql = "SELECT body FROM turns ORDER BY place"
+                turns = db.execute(sql) if tables[0] else ()
+                self.bodies = [encode(event) for (body,) in turns for event in decode_all(body)]
         if self.bodies[: len(before)] != before:
             self.found.append(("log", "the log does not begin with what it was before"))
         promised = max((int(line[1]) for line in self.ledger() if line[0] == "logged"), default=0)

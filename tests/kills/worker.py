@@ -154,7 +154,9 @@ def watched(worker: Worker, *, reverse: bool) -> type[Journal]:
             if TaskDone in kinds:
                 worker.at("result not yet logged")
             self._db.set_trace_callback(
-                lambda sql: sql.startswith("COMMIT") and worker.at("in the transaction")
+                lambda sql: (
+                    sql.startswith(("INSERT INTO turns", "COMMIT")) and worker.at("in the transaction")
+                )
             )
             waiting = (run, first, events)
             if reverse:
