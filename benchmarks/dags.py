@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from dyntaskmas_nb.core.delta import AddTask, Batch
+from dyntaskmas_nb.core.delta import AddTasks
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.task import Task
 
@@ -44,11 +44,9 @@ def as_graph(dag: Dag) -> TaskGraph:
     return TaskGraph.of([Task(id=id, complexity=units) for id, units in dag.units.items()], edges)
 
 
-def as_delta(dag: Dag) -> Batch:
+def as_delta(dag: Dag) -> AddTasks:
     """`dag` as the Δ that builds it from nothing."""
-    return Batch(
-        deltas=tuple(
-            AddTask(task=Task(id=id, complexity=dag.units[id]), after=dict.fromkeys(waits, 0.0))
-            for id, waits in dag.waits.items()
-        )
+    return AddTasks(
+        tasks=tuple([Task(id=id, complexity=units) for id, units in dag.units.items()]),
+        dependencies=tuple([(before, id, 0.0) for id, waits in dag.waits.items() for before in waits]),
     )

@@ -28,11 +28,13 @@ from dyntaskmas_nb.core.command import (
 from dyntaskmas_nb.core.delta import (
     AddDependency,
     AddTask,
+    AddTasks,
     Batch,
     Delta,
     ExpandTask,
     RemoveDependency,
     RemoveTask,
+    RemoveTasks,
     ReviseDependency,
     ReviseTask,
     SetJoin,
@@ -182,6 +184,8 @@ def deltas(known: Sequence[str] = NAMES, *, bad: bool = True, depth: int = 2) ->
         st.builds(AddTask, task=tasks(new), after=some, before=some),
         st.builds(AddTask, task=tasks(new), after=some),
         st.builds(RemoveTask, id=old),
+        additions(st.one_of(new, old), new),
+        st.builds(RemoveTasks, ids=st.lists(old, max_size=3, unique=not bad).map(tuple)),
         st.builds(AddDependency, before=old, after=old, information=quarters),
         st.builds(RemoveDependency, before=old, after=old),
         st.builds(
@@ -195,6 +199,15 @@ def deltas(known: Sequence[str] = NAMES, *, bad: bool = True, depth: int = 2) ->
         return single
     inner = deltas(known, bad=bad, depth=depth - 1)
     return single | st.builds(Batch, deltas=st.lists(inner, max_size=4).map(tuple))
+
+
+@st.composite
+def additions(draw: st.DrawFn, any_id: st.SearchStrategy[str], new: st.SearchStrategy[str]) -> AddTasks:
+    """Several tasks at once, joined to each other and to what there is; sometimes in a circle."""
+    names = draw(st.lists(new, max_size=3, unique=True))
+    ends = st.one_of(any_id, st.sampled_from(names)) if names else any_id
+    edges = draw(st.lists(st.tuples(ends, ends, quarters), max_size=3)) if names else []
+    return AddTasks(tasks=tuple(draw(tasks(name)) for name in names), dependencies=tuple(edges))
 
 
 @st.composite
@@ -257,7 +270,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(CommandApplied, _t, _n),
     st.builds(CommandRejected, _t, _n, text),
     st.builds(AgentHired, _t, specs),
-    st.builds(TaskDispatched, _t, ids, _n, text, numbers),
+    st.builds(TaskDispatched, _t, ids, _n, text, numbers, _t),
     st.builds(StateChanged, _t, ids, st.sampled_from(TaskState), text),
     st.builds(BreakpointHit, _t, ids, st.sampled_from(["before", "after"])),
     st.builds(RunEnded, _t, st.sampled_from(["done", "failed", "cancelled"]), text),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from dyntaskmas_nb.agents.outcome import Answer as AgentAnswer
@@ -11,12 +11,13 @@ from dyntaskmas_nb.core.event import MonitorDecided
 from dyntaskmas_nb.core.task import Task, TaskId
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Assignment:
     """One attempt at a task, with the results of its predecessors in the order it declares them.
 
     `access` is the agent's clearance: what it may read, and the level of what it writes. `given` grows when
-    somebody gives the running agent context; `producers` name the attempt that made each result.
+    somebody gives the running agent context; `versions` are those of the predecessors' results, 0 for a
+    skipped one.
     """
 
     run: str
@@ -28,8 +29,15 @@ class Assignment:
     priority: float
     t: float
     results: dict[TaskId, object]
-    producers: tuple[tuple[TaskId, int], ...]
+    versions: Mapping[TaskId, int]
     given: list[str] = field(default_factory=list)
+
+    @property
+    def producers(self) -> list[tuple[TaskId, int]]:
+        """Which attempt made each result: (predecessor, attempt), 0 for an attempt of another run."""
+        return [
+            (id, max(version, 0)) for id, version in self.versions.items() if version and id in self.results
+        ]
 
 
 def shared(run: str, task: Task) -> Assignment:
@@ -44,7 +52,7 @@ def shared(run: str, task: Task) -> Assignment:
         priority=0.0,
         t=0.0,
         results={},
-        producers=(),
+        versions={},
     )
 
 

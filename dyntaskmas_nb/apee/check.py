@@ -47,8 +47,11 @@ def _check_states(machine: Machine) -> None:
             assert (id in machine.queue) == queued, f"{id} is {record.state}: queue disagrees"
             assert not record.hold or record.state is READY, f"{id} is held but {record.state}"
         if record.state is DONE and not machine._ending:
-            assert record.made, f"{id} does not know what its result was made from"
-            assert machine.ledger.holds(id, record.made), f"{id} keeps a result out of date"
+            assert machine.ledger.holds(id, record.made_for, record.made_from), (
+                f"{id} keeps a result out of date"
+            )
+        if record.state is RUNNING and not record.stopping:
+            assert machine.ledger.holds(id, record.task, record.inputs), f"{id} runs with what is out of date"
         if record.state in (PENDING, BLOCKED) and not machine._ending:
             total = len(graph.after(id))
             dead = sum(records[before].state in DEAD for before in graph.after(id))

@@ -6,22 +6,25 @@ import asyncio
 import math
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 
-class Wake(Protocol):
-    """An event of the clock's own loop: half the price of one that goes with any loop."""
+class Signal(Protocol):
+    """Wakes the one task that awaits it: what asyncio's futures do, at a third of an event's price."""
 
-    async def wait(self) -> object:
-        """Wait until it is set."""
+    def done(self) -> bool:
+        """Whether it was given already, or its task was cancelled."""
 
-    def set(self) -> None:
-        """Let those go on that wait."""
+    def set_result(self, result: None) -> None:
+        """Give it."""
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        """Wait for it."""
 
 
 class RealClock:
@@ -31,7 +34,11 @@ class RealClock:
     moving = True
 
     now = staticmethod(time.monotonic)  # the clock of asyncio's loops
-    event = asyncio.Event
+
+    @staticmethod
+    def signal() -> Signal:
+        """A signal of the running loop."""
+        return asyncio.get_running_loop().create_future()
 
     async def settle(self) -> None:
         """Wait until everything that happens at this moment has happened; real time does not wait."""
@@ -39,6 +46,20 @@ class RealClock:
     async def sleep_until(self, t: float) -> None:
         """Wait until `now()` is `t`."""
         await anyio.sleep_until(t)
+
+
+class _TrioSignal:
+    def __init__(self) -> None:
+        from trio import Event
+
+        event = Event()
+        self.done, self._set, self._wait = event.is_set, event.set, event.wait
+
+    def set_result(self, result: None) -> None:
+        self._set()
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        return self._wait().__await__()
 
 
 class VirtualClock:
@@ -50,10 +71,9 @@ class VirtualClock:
     virtual = True
 
     def __init__(self) -> None:
-        from trio import Event
         from trio.testing import MockClock
 
-        self.event = Event
+        self.signal = _TrioSignal
         self.trio = MockClock(rate=0, autojump_threshold=math.inf)
         self.now = self.trio.current_time
         self._movers = 0

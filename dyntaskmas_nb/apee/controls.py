@@ -110,7 +110,7 @@ def _retry(m: Machine, id: TaskId, record: Record, t: float) -> str:
     if record.state is PENDING or record.state is BLOCKED:
         before = [u for u in m.graph.predecessors(id) if m.records[u].state not in SATISFIED]
         return f"Task {id!r} waits for {', '.join(map(repr, before[:5]))}; retry that instead."
-    record.made = None
+    record.made_from = None
     if record.state is READY:  # its retry is not due yet
         record.hold = ""
         m.ledger.newly_ready.append(id)

@@ -16,7 +16,6 @@ from dyntaskmas_nb.apee.locks import Locks, Wanted
 from dyntaskmas_nb.apee.pool import Agent
 from dyntaskmas_nb.apee.routing import Routing
 from dyntaskmas_nb.core import event as events
-from dyntaskmas_nb.core.effect import StartTask
 from dyntaskmas_nb.core.task import TaskId
 
 if TYPE_CHECKING:
@@ -46,17 +45,18 @@ class Dispatcher:
         m, record = self._m, self._m.records.get(id)
         if record is None or record.state is not READY:
             return
-        waits = m.graph._tasks[id].approval and not record.approved
+        task = m.graph._tasks[id]
+        waits = task.approval and not record.approved
         if waits and not record.hold:
             m.hold(id, record, "approval", "waits for approval", t)
         elif record.hold == "approval" and not waits:
             record.hold = record.reason = ""
         if record.hold or id in m.ledger.leaving:
             return
-        if reason := self.hopeless(id):
+        if not self.hiring and (reason := self.hopeless(task.role)):
             m.give_up(id, t, reason)
         else:
-            self._enqueue(id)
+            m.queue.push(id, task.role, m.ranking[id], record.order)
 
     def dispatch(self, t: float) -> None:
         """Give ready tasks to free agents, best priority first over all roles."""
@@ -71,18 +71,14 @@ class Dispatcher:
         m, queue, pick = self._m, self._m.queue, self._m.pool.pick
         held: list[TaskId] = []
         claims = self._claims() if self.parked else {}
-        settled: set[str] = set()
-        while len(queue) and (not m.paused or m.credits):
-            first, role, free = None, "", None
-            for other in queue.roles():
-                entry = queue.first(other)
-                if entry is None or other in settled or (first is not None and first < entry):
-                    continue
-                if (agent := pick(other)) or self._may_hire(other):
-                    first, role, free = entry, other, agent
-            if first is None:
-                break
-            id = queue.pop(role)
+        heads = {role: entry for role in queue.roles() if (entry := queue.first(role))}
+        while heads and (not m.paused or m.credits):
+            role = min(heads, key=heads.__getitem__)
+            free, (rank, _, id) = pick(role), heads[role]
+            if free is None and not self._may_hire(role):
+                del heads[role]  # no agent gets free meanwhile
+                continue
+            queue.pop(role)
             record, task = m.records[id], m.graph._tasks[id]
             if task.resources and not self.locks.available(task, record.order, claims):
                 self._park(id, record, task.resources, claims)
@@ -94,12 +90,18 @@ class Dispatcher:
                 held.append(id)
                 break
             elif free and ahead is None and not record.avoid:
-                self._start(id, record, free, -first[0], t)
+                self._start(id, record, free, -rank, t)
             elif agent := self._agent(role, record, t, ahead, patient):
-                self._start(id, record, agent, -first[0], t)
+                self._start(id, record, agent, -rank, t)
             else:
                 held.append(id)
-                settled.update([role] if patient else [])
+                if patient:
+                    del heads[role]
+                    continue
+            if entry := queue.first(role):
+                heads[role] = entry
+            else:
+                del heads[role]
         for id in held:
             if m.records[id].state is READY:
                 self._enqueue(id)
@@ -144,21 +146,21 @@ class Dispatcher:
         if self.breakpoints[id, when]:
             del self.breakpoints[id, when]
 
-    def free(self, id: TaskId, record: Record, t: float, success: bool | None = None) -> None:
+    def free(self, id: TaskId, record: Record, t: float, *, success: bool | None = None) -> None:
         """An attempt is over (`success` None where that says nothing): its agent and resources are free."""
-        assert record.source is not None
-        pool, task = self._m.pool, record.source[0]
-        if success is not None and self._m.settings.routing == "on":
-            seconds = t - pool.agents[record.agent].running[id]
+        m, task, agent = self._m, record.task, self._m.pool.agents[record.agent]
+        assert task is not None
+        if success is not None and m.settings.routing == "on":
+            seconds = t - agent.running[id]
             self.routing.observe(record.agent, task.role, success=success, seconds=seconds)
-        pool.release(record.agent, id, t, completed=success is True)
+        m.pool.release(agent, id, t, completed=success is True)
+        m.running -= 1
         if task.resources:
             self.locks.release(task)
 
-    def hopeless(self, id: TaskId) -> str:
-        """Why nothing would ever happen to a ready task: no agent has its role, none can be hired."""
-        role = self._m.graph._tasks[id].role
-        if self.hiring or self._m.pool.count(role):
+    def hopeless(self, role: str) -> str:
+        """Why nothing would ever happen to a ready task of `role`, unless one is hired: no agent takes it."""
+        if self._m.pool.count(role):
             return ""
         has = ", ".join(sorted({role for agent in self._m.pool for role in agent.spec.roles}))
         return f"no agent can take the role {role!r}; there are: {has}"
@@ -205,10 +207,11 @@ class Dispatcher:
         self.passed.discard(id)
         m.credits -= m.paused
         record.state, record.agent, record.reason = RUNNING, agent.spec.id, ""
-        record.source = task, m.ledger.inputs(id)
+        record.task, record.inputs = task, m.ledger.inputs(id)
         record.attempt += 1
         m.running += 1
         m.attempts += 1
         m.pool.take(agent, id, t)
-        m.log.append(events.TaskDispatched(t, id, record.attempt, agent.spec.id, priority))
-        m.effects.append(StartTask(task, record.attempt, agent.spec.id, priority))
+        dispatched = events.TaskDispatched(t, id, record.attempt, agent.spec.id, priority, record.since)
+        m.log.append(dispatched)
+        m.effects.append(dispatched)

@@ -12,24 +12,27 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import assert_never
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from dyntaskmas_nb.apee.assignment import Assignment, Decide, Perform
-from dyntaskmas_nb.apee.clock import Clock, Wake
+from dyntaskmas_nb.apee.clock import Clock, Signal
 from dyntaskmas_nb.apee.journal import Keeper
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core import event as events
 from dyntaskmas_nb.core.codec import decode, encode
 from dyntaskmas_nb.core.command import Command
 from dyntaskmas_nb.core.delta import Delta
-from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, GiveContext, StartTask, StopTask, WakeAt
-from dyntaskmas_nb.core.event import Input, arrival_key
-from dyntaskmas_nb.core.task import SATISFIED, TaskId, TaskState
+from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, GiveContext, StopTask, WakeAt
+from dyntaskmas_nb.core.event import Input, TaskDispatched, arrival_key
+from dyntaskmas_nb.core.task import TaskId
 from dyntaskmas_nb.errors import AgentError, DynTaskError, InvalidInput, StoreError
 
+Other = StopTask | GiveContext | AskMonitor | WakeAt | Answer
 Outcome = events.DeltaApplied | events.DeltaRejected | events.CommandApplied | events.CommandRejected
 log = logging.getLogger(__name__)
 
@@ -37,17 +40,20 @@ log = logging.getLogger(__name__)
 MAX_ERROR = 2_000
 #: The number of what was handed in after the run's end.
 TOO_LATE = -1
+#: Events of one turn in real time: of a thousand agents that end together, the first go on while the others
+#: are seen to. Shares of the ideal at 256 and 1,024 agents: 0.98 and 0.93; at once: 0.92 and 0.88.
+AT_ONCE = 16
 #: Seconds after which what could not be stored for want of space is tried again.
 RETRY = 1.0
 
 
 @dataclass(slots=True)
 class _Worker:
-    """A long-lived agent process of the engine; `job` and what cancels it are set before `wake`."""
+    """A long-lived agent process of the engine: its job, what cancels that, and what calls it to the next."""
 
     scope: anyio.CancelScope
-    wake: Wake
     job: Assignment | None = None
+    call: Signal | None = None
 
 
 class Engine:
@@ -64,9 +70,10 @@ class Engine:
         self._clock = clock
         self._journal = journal
         self._inbox: list[Input] = []
-        self._wake = clock.event()
+        self._call: Signal | None = None
+        self._nudged = False
         self._idle: list[_Worker] = []
-        self._running: dict[tuple[TaskId, int], tuple[Assignment, anyio.CancelScope]] = {}
+        self._running: dict[tuple[TaskId, int], _Worker] = {}
         self._stopping: dict[tuple[TaskId, int], anyio.Event] = {}
         self._answers: dict[int, tuple[anyio.Event, list[Outcome]]] = {}
         self._watches: list[tuple[Callable[[], bool], anyio.Event]] = []
@@ -99,11 +106,14 @@ class Engine:
     def post(self, event: Input) -> None:
         """Put an input into the inbox."""
         self._inbox.append(event)
-        self._wake.set()
+        if self._call and not self._call.done():
+            self._call.set_result(None)
 
     def nudge(self) -> None:
         """Have a turn even though nothing arrived."""
-        self._wake.set()
+        self._nudged = True
+        if self._call and not self._call.done():
+            self._call.set_result(None)
 
     async def submit(
         self,
@@ -181,26 +191,33 @@ class Engine:
     # -- turns ---------------------------------------------------------------------------------------
 
     async def _wait(self) -> None:
-        if not self._inbox:
-            await self._wake.wait()
+        if self._inbox:  # too many for one turn: those that it started begin before the next
+            await anyio.lowlevel.checkpoint()
+        elif not self._nudged:
+            self._call = self._clock.signal()
+            await self._call
         await self._clock.settle()
-        self._wake = self._clock.event()  # after settling: what arrived meanwhile is part of this turn
+        self._nudged = False  # after settling: what arrived meanwhile is part of this turn
 
     async def _turn(self, group: TaskGroup) -> None:
-        arrived, self._inbox = self._inbox, []
-        t = max(self.now(), self._latest, *(event.t for event in arrived))
-        if len(arrived) > 1:
+        most = len(self._inbox) if self._clock.virtual else AT_ONCE
+        arrived, self._inbox = self._inbox[:most], self._inbox[most:]
+        if any(earlier.t >= later.t for earlier, later in pairwise(arrived)):
             arrived.sort(key=arrival_key)
+        t = max(self.now(), self._latest, arrived[-1].t if arrived else 0.0)
         effects: list[Effect] = []
         for event in arrived:
-            event.t = self._latest = min(max(event.t, self._latest), t)
+            event.t = self._latest = max(event.t, self._latest)
             effects += self.machine.step(event)
         if self._clock.moving:
             self._latest = t
             effects += self.machine.step(events.TurnEnded(t))
         await self._save()
         for effect in effects:
-            self._carry_out(effect, group)
+            if isinstance(effect, TaskDispatched):
+                self._start(effect, group)
+            else:
+                self._carry_out(effect, group)
         if self._watches:
             for watch in [watch for watch in self._watches if watch[0]()]:
                 watch[1].set()
@@ -231,18 +248,16 @@ class Engine:
         self.trouble = ""
         self._saved += len(new)
 
-    def _carry_out(self, effect: Effect, group: TaskGroup) -> None:
+    def _carry_out(self, effect: Other, group: TaskGroup) -> None:
         match effect:
-            case StartTask():
-                self._start(effect, group)
             case StopTask(task=id, attempt=attempt):
-                if running := self._running.get((id, attempt)):
-                    running[1].cancel()
+                if worker := self._running.get((id, attempt)):
+                    worker.scope.cancel()
                     stopped = self._stopping[id, attempt] = anyio.Event()
                     group.start_soon(self._see_it_stop, id, attempt, stopped)
             case GiveContext(task=id, attempt=attempt, text=text):
-                if running := self._running.get((id, attempt)):
-                    running[0].given.append(text)
+                if (worker := self._running.get((id, attempt))) and worker.job:
+                    worker.job.given.append(text)
             case AskMonitor():
                 group.start_soon(self._ask_monitor, effect)
             case WakeAt(t=t, task=id):
@@ -270,81 +285,72 @@ class Engine:
     # -- agents --------------------------------------------------------------------------------------
 
     def assignment(self, id: TaskId, attempt: int, agent: str, priority: float = 0.0) -> Assignment:
-        """What `agent` is given for an attempt at task `id`."""
+        """What `agent` is given for the attempt at task `id` that has just begun."""
         machine, records = self.machine, self.machine.records
-        given = [before for before in machine.graph._pred[id] if records[before].state in SATISFIED]
+        task, versions = records[id].task or machine.graph[id], records[id].inputs or {}
+        results = {before: records[before].result for before in versions}
+        access, t = machine.pool.agents[agent].spec.access, self._latest
         return Assignment(
-            run=machine.run,
-            request=machine.request,
-            task=machine.graph._tasks[id],
-            attempt=attempt,
-            agent=agent,
-            access=machine.pool.agents[agent].spec.access,
-            priority=priority,
-            t=self._latest,
-            results={before: records[before].result for before in given},
-            producers=tuple(
-                (id, max(records[id].version, 0)) for id in given if records[id].state is TaskState.DONE
-            ),
+            machine.run, machine.request, task, attempt, agent, access, priority, t, results, versions
         )
 
-    def _start(self, effect: StartTask, group: TaskGroup) -> None:
-        job = self.assignment(effect.task.id, effect.attempt, effect.agent, effect.priority)
+    def _start(self, effect: TaskDispatched, group: TaskGroup) -> None:
+        job = self.assignment(effect.task, effect.attempt, effect.agent, effect.priority)
         if self._idle:
             worker = self._idle.pop()
+            worker.job = job
+            assert worker.call
+            worker.call.set_result(None)
         else:
-            worker = _Worker(anyio.CancelScope(), self._clock.event())
+            worker = _Worker(anyio.CancelScope(), job)
             group.start_soon(self._work, worker)
-        worker.job = job
-        worker.wake.set()
-        self._running[effect.task.id, effect.attempt] = job, worker.scope
+        self._running[effect.task, effect.attempt] = worker
 
     async def _work(self, worker: _Worker) -> None:
         """Take one job after another; a scope serves until it was cancelled."""
         while True:
-            with worker.scope:
-                while True:
-                    await worker.wake.wait()
-                    job = worker.job
-                    assert job is not None
-                    self._over(worker, job, await self._attempt(job, worker.scope))
-                    if worker.scope.cancel_called:  # too late for this job; not to reach the next one
-                        break
-                    self._idle.append(worker)
-            if worker.job is not None:
+            with worker.scope as scope:
+                while not scope.cancel_called:  # too late for its job, and not to reach the next one
+                    if (job := worker.job) is None:
+                        worker.call = self._clock.signal()
+                        self._idle.append(worker)
+                        await worker.call
+                        continue
+                    task, attempt = job.task, job.attempt
+                    if task.timeout is not None:
+                        scope.deadline = anyio.current_time() + task.timeout
+                    try:  # whatever happens becomes one event
+                        answer = await self._perform(job)
+                        outcome: Input = events.TaskDone(
+                            self.now(), task.id, attempt, answer.result, answer.tokens, answer.cost
+                        )
+                    except AgentError as error:
+                        outcome = events.TaskFailed(
+                            self.now(), task.id, attempt, _said(error), error.retryable
+                        )
+                    except Exception as error:
+                        log.exception("task %s failed unexpectedly", task.id)
+                        said = f"{type(error).__name__}: {_said(error)}"
+                        outcome = events.TaskFailed(self.now(), task.id, attempt, said)
+                    self._over(worker, job, outcome)
+            if worker.job:
                 self._over(worker, worker.job, None)
             worker.scope = anyio.CancelScope()
-            self._idle.append(worker)
 
     def _over(self, worker: _Worker, job: Assignment, outcome: Input | None) -> None:
         """An attempt is over; without an outcome it was cut off."""
         task, attempt = job.task, job.attempt
-        worker.job, worker.wake = None, self._clock.event()
+        worker.job = None
         if task.timeout is not None:
             worker.scope.deadline = math.inf
         self._running.pop((task.id, attempt), None)
-        if stopping := self._stopping.pop((task.id, attempt), None):
+        if self._stopping and (stopping := self._stopping.pop((task.id, attempt), None)):
             stopping.set()
             outcome = outcome or events.TaskStopped(self.now(), task.id, attempt)
         if outcome is None:
             late = f"no result within {task.timeout or 0:g} s"
             outcome = events.TaskFailed(self.now(), task.id, attempt, late)
         self.post(outcome)
-
-    async def _attempt(self, job: Assignment, scope: anyio.CancelScope) -> Input:
-        """Let an agent try; whatever happens becomes one event."""
-        id, attempt = job.task.id, job.attempt
-        if job.task.timeout is not None:
-            scope.deadline = anyio.current_time() + job.task.timeout
-        try:
-            answer = await self._perform(job)
-            return events.TaskDone(self.now(), id, attempt, answer.result, answer.tokens, answer.cost)
-        except AgentError as error:
-            return events.TaskFailed(self.now(), id, attempt, _said(error), error.retryable)
-        except Exception as error:
-            log.exception("task %s failed unexpectedly", id)
-            said = f"{type(error).__name__}: {_said(error)}"
-            return events.TaskFailed(self.now(), id, attempt, said)
 
     async def _see_it_stop(self, id: TaskId, attempt: int, stopped: anyio.Event) -> None:
         """Wait for a cancelled attempt, but not for ever: one that will not stop is abandoned."""

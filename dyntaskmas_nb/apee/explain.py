@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dyntaskmas_nb.apee.ledger import READY, RUNNING
 from dyntaskmas_nb.apee.machine import Machine
-from dyntaskmas_nb.core.delta import AddTask, Batch, ExpandTask
+from dyntaskmas_nb.core.delta import AddTask, AddTasks, Batch, ExpandTask
 from dyntaskmas_nb.core.event import DeltaApplied, DeltaSubmitted
 from dyntaskmas_nb.core.task import SATISFIED, TaskId
 from dyntaskmas_nb.dtgg.weights import coefficients
@@ -163,7 +163,7 @@ def _added(delta: object) -> set[TaskId]:
     match delta:
         case AddTask(task=task):
             return {task.id}
-        case ExpandTask(tasks=tasks):
+        case AddTasks(tasks=tasks) | ExpandTask(tasks=tasks):
             return {task.id for task in tasks}
         case Batch(deltas=deltas):
             return set().union(*map(_added, deltas))

@@ -149,8 +149,8 @@ def _played(
     twin = twin_of(machine)
     simulator = Simulator(twin, durations)
     for id, record in [*twin.running_tasks(), *twin.ledger.leaving.items()]:
-        assert record.source is not None
-        left = durations(record.source[0], record.attempt) - (t - twin.pool.agents[record.agent].running[id])
+        assert record.task is not None
+        left = durations(record.task, record.attempt) - (t - twin.pool.agents[record.agent].running[id])
         ends = events.TaskDone(t + max(left, SOON), id, record.attempt, None)
         simulator.submit([events.TaskStopped(t, id, record.attempt) if record.stopping else ends])
     twin.ledger.rearm(t)

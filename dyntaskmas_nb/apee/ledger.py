@@ -11,7 +11,7 @@ and does not run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -32,18 +32,19 @@ CANCELLED, BLOCKED = TaskState.CANCELLED, TaskState.BLOCKED
 WAITING = frozenset({PENDING, READY, BLOCKED})
 #: States that never satisfy a successor.
 DEAD = frozenset({FAILED, CANCELLED, BLOCKED})
-
-#: What a result was made from: the task as it was, and (predecessor, version of its result) pairs.
-Source = tuple[Task, tuple[tuple[TaskId, int], ...]]
+#: States of which a successor counts nothing yet.
+UNSETTLED = frozenset(TaskState) - SATISFIED - DEAD
 
 
 @dataclass(slots=True)
 class Record:
-    """What is known of one task beyond the graph. `ended` in seconds; `order` is that of becoming ready.
+    """What is known of one task beyond the graph; `order` is that of becoming ready.
 
     Attributes
     ----------
-    source, made : what the latest attempt, and the result, were made from.
+    since : when it came into its present state, in seconds; for a running task, when it became ready.
+    task, inputs : what the latest attempt works from: the task as it was, its predecessors' result versions.
+    made_for, made_from : the same of the result; None without one, or if it is not to be used again.
     version : attempt that first gave `result`; 0 before there is one, -1 when another run gave it.
     stopping : why a running attempt is being stopped: "cancel", "again" (queue it; a result may be kept),
         "afresh" (queue it whatever it gives), or "".
@@ -57,14 +58,16 @@ class Record:
     failures: int = 0
     agent: str = ""
     order: int = 0
-    ended: float = 0.0
+    since: float = 0.0
     arrived: int = 0
     dead: int = 0
     reason: str = ""
     result: Any = None
     version: int = 0
-    source: Source | None = None
-    made: Source | None = None
+    task: Task | None = None
+    inputs: Mapping[TaskId, int] | None = None
+    made_for: Task | None = None
+    made_from: Mapping[TaskId, int] | None = None
     stopping: str = ""
     hold: str = ""
     due: float = 0.0
@@ -109,20 +112,28 @@ class Ledger:
 
     def adopt(self, ids: Iterable[TaskId], t: float) -> list[TaskId]:
         """Bring records and states in line with the graph around the touched `ids`; return what reruns."""
-        known, new = [], []
-        for id in sorted(ids):
-            if id in self.records:
-                if id in self._graph:
-                    known.append(id)
-                else:
-                    self._remove(id)
-            elif id in self._graph:
+        records, tasks, preds = self.records, self._graph._tasks, self._graph._pred
+        known: list[TaskId] = []
+        new: list[TaskId] = []
+        gone: list[TaskId] = []
+        for id in ids:
+            if id in records:
+                (known if id in tasks else gone).append(id)
+            elif id in tasks:
                 new.append(id)
-                self.records[id] = self._removed.pop(id) if id in self._removed else Record()
-        self.open += sum(self.records[id].state is PENDING for id in new)
+        for id in sorted(gone):
+            self._remove(id)
         new.sort(key=self._graph._position.__getitem__)
-        for id in new:
-            self._review(id, t)
+        for id in new:  # predecessors first
+            records[id] = record = self._removed.pop(id, None) or Record()
+            self.open += record.state is PENDING
+            for before in preds[id]:
+                if records[before].state not in UNSETTLED:
+                    self._review(id, t)
+                    break
+            else:
+                if not preds[id]:
+                    self._review(id, t)
         return self.settle(known, t)
 
     def _remove(self, id: TaskId) -> None:
@@ -141,7 +152,8 @@ class Ledger:
                 attempt=record.attempt,
                 result=record.result,
                 version=record.version,
-                made=record.made,
+                made_for=record.made_for,
+                made_from=record.made_from,
             )
 
     def settle(
@@ -189,16 +201,20 @@ class Ledger:
         """Whether what the task ran with, or made its result from, is no longer so."""
         if record.state is CANCELLED:
             return False
-        source = record.made if record.state is DONE else record.source
-        return source is not None and not record.stopping and not self.holds(id, source)
+        if record.stopping:
+            return False
+        if record.state is DONE:
+            return not self.holds(id, record.made_for, record.made_from)
+        return record.task is not None and not self.holds(id, record.task, record.inputs)
 
-    def holds(self, id: TaskId, source: Source) -> bool:
-        """Whether a task would be given now what `source` says it was given."""
-        was, inputs = source
+    def holds(self, id: TaskId, was: Task | None, inputs: Mapping[TaskId, int] | None) -> bool:
+        """Whether a task is what it `was`, and would be given now the `inputs` that it was given."""
+        if was is None or inputs is None:
+            return False
         task, before = self._graph._tasks[id], self._graph._pred[id]
         if task is not was and any(getattr(task, name) != getattr(was, name) for name in DEFINING):
             return False
-        for other, version in inputs:
+        for other, version in inputs.items():
             if other not in before or self.version(self.records[other]) != version:
                 return False
         return len(inputs) >= task.join.needed(len(before))
@@ -210,16 +226,16 @@ class Ledger:
             return record.version
         return 0 if record.state is SKIPPED else None
 
-    def inputs(self, id: TaskId) -> tuple[tuple[TaskId, int], ...]:
-        """The predecessors' results that a task is given now, by version."""
-        records = self.records
-        return tuple(
-            [
-                (before, record.version if record.state is DONE else 0)
-                for before in self._graph._pred[id]
-                if (record := records[before]).state in SATISFIED
-            ]
-        )
+    def inputs(self, id: TaskId) -> Mapping[TaskId, int]:
+        """The predecessors' results that a task is given now, by version; 0 for one that was skipped."""
+        records, given = self.records, {}
+        for before in self._graph._pred[id]:
+            record = records[before]
+            if record.state is DONE:
+                given[before] = record.version
+            elif record.state is SKIPPED:
+                given[before] = 0
+        return given
 
     # -- time ----------------------------------------------------------------------------------------
 
@@ -252,23 +268,26 @@ class Ledger:
     # -- states --------------------------------------------------------------------------------------
 
     def set(self, id: TaskId, record: Record, state: TaskState, t: float, reason: str = "") -> None:
-        """Put a task into `state` and write it down, unless its outcome in the log says so already."""
+        """Put a task into `state` and write it down, unless other events say so already."""
         if record.state is READY:
             self._queue.discard(id)
             record.hold = ""
         self.open += (state not in ENDED) - (record.state not in ENDED)
-        record.state, record.reason = state, reason
-        if state is not DONE or reason:
+        record.state, record.reason, record.since = state, reason, t
+        if reason or (state is not DONE and state is not READY):
             self._log.append(StateChanged(t, id, state, reason))
 
     def make_ready(self, id: TaskId, record: Record, t: float, reason: str = "") -> None:
         """The task may start."""
         self.set(id, record, READY, t, reason)
+        self._line_up(id, record)
+        if self._graph._tasks[id].join.kind == "first_valid":
+            self._drop_losers(id, t)
+
+    def _line_up(self, id: TaskId, record: Record) -> None:
         self._order += 1
         record.order = self._order
         self.newly_ready.append(id)
-        if self._graph._tasks[id].join.kind == "first_valid":
-            self._drop_losers(id, t)
 
     def finish(self, id: TaskId, record: Record, result: Any, t: float, reason: str = "") -> None:
         """The task is done."""
@@ -284,11 +303,10 @@ class Ledger:
             or orjson.dumps(record.result) != orjson.dumps(result)
         ):
             record.result, record.version = result, record.attempt or -1
-        record.made = record.source
+        record.made_for, record.made_from = record.task, record.inputs
 
     def close(self, id: TaskId, record: Record, state: TaskState, t: float, reason: str = "") -> None:
         """End a task and pass the news to what waits for it."""
-        record.ended = t
         self.set(id, record, state, t, reason)
         records, tasks, preds = self.records, self._graph._tasks, self._graph._pred
         news = [(id, state)]
@@ -299,13 +317,18 @@ class Ledger:
                     continue
                 if how not in SATISFIED:
                     follower.dead += 1
-                elif delay := information * self.transfer_seconds:
+                elif information and (delay := information * self.transfer_seconds):
                     self.timer(t + delay, after)
                     continue
                 else:
                     follower.arrived += 1
-                    if follower.arrived < len(preds[after]) and tasks[after].join is ALL:
-                        continue
+                    if tasks[after].join is ALL:
+                        if follower.arrived < len(preds[after]):
+                            continue
+                        if follower.made_from is None and follower.state is PENDING:  # the usual: no question
+                            follower.state, follower.since = READY, t
+                            self._line_up(after, follower)
+                            continue
                 new = self._assess(after, t, cause=cause)
                 if new is BLOCKED or new is DONE:
                     news.append((after, new))
@@ -319,7 +342,7 @@ class Ledger:
         for before, information in self._graph._pred[id].items():
             earlier = self.records[before]
             if earlier.state in SATISFIED:
-                due = earlier.ended + information * self.transfer_seconds
+                due = earlier.since + information * self.transfer_seconds
                 if due <= t:
                     record.arrived += 1
                 elif timers:
@@ -337,8 +360,12 @@ class Ledger:
         total, join = len(self._graph._pred[id]), self._graph._tasks[id].join
         needed = total if join.kind == "all" else join.needed(total)
         new = READY if record.arrived >= needed else BLOCKED if total - record.dead < needed else PENDING
-        if new is READY and record.made and self.holds(id, record.made):
-            record.source, record.ended = record.made, t
+        if (
+            new is READY
+            and record.made_from is not None
+            and self.holds(id, record.made_for, record.made_from)
+        ):
+            record.task, record.inputs = record.made_for, record.made_from
             self.set(id, record, DONE, t, "kept its result: everything is as it was")
             return DONE
         if new is record.state:
@@ -347,7 +374,6 @@ class Ledger:
             self.make_ready(id, record, t)
         elif new is BLOCKED:
             cause = cause or next(u for u in self._graph._pred[id] if self.records[u].state in DEAD)
-            record.ended = t
             self.set(id, record, BLOCKED, t, f"waits for {cause!r}, which is {self.records[cause].state}")
         else:
             self.set(id, record, PENDING, t)

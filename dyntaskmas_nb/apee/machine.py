@@ -42,7 +42,7 @@ from dyntaskmas_nb.apee.queue import ReadyQueue
 from dyntaskmas_nb.apee.rebase import outdated
 from dyntaskmas_nb.apee.routing import Routing
 from dyntaskmas_nb.core import event as events
-from dyntaskmas_nb.core.delta import Batch, Delta, ReviseTask, changed, touched
+from dyntaskmas_nb.core.delta import Batch, Delta, RemoveTasks, ReviseTask, changed, touched
 from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect
 from dyntaskmas_nb.core.event import Event, Input, RunStatus
 from dyntaskmas_nb.core.graph import TaskGraph
@@ -99,7 +99,7 @@ class Machine:
             events.DeltaSubmitted: self._on_delta,
             events.CommandSubmitted: self._on_command,
             events.PlanFailed: self._on_plan_failed,
-            events.TaskDone: self._on_outcome,
+            events.TaskDone: self._on_done,
             events.TaskFailed: self._on_outcome,
             events.TaskStopped: self._on_outcome,
             events.MonitorDecided: lambda event: on_monitor(self, event),
@@ -111,6 +111,8 @@ class Machine:
         """Take in one event and return what is to be done about it. Never raises for a bad edit."""
         self.log.append(event)
         self._handlers[type(event)](event)
+        if not self.effects:
+            return []
         effects = self.effects.copy()
         self.effects.clear()
         return effects
@@ -174,11 +176,11 @@ class Machine:
     def _on_reopen(self, event: events.RunReopened) -> None:
         t = event.t
         for id, record in self.ledger.leaving.items():
-            self._free(id, record, t)
+            self.dispatcher.free(id, record, t)
         self.ledger.newly_ready += [id for id in self.ledger.leaving if id in self.records]
         self.ledger.leaving.clear()
         for id, record in self.running_tasks():
-            self._free(id, record, t)
+            self.dispatcher.free(id, record, t)
             why, record.stopping = record.stopping, ""
             if why == "cancel":
                 self.ledger.close(id, record, CANCELLED, t, "cancelled while it ran")
@@ -199,9 +201,9 @@ class Machine:
             record = self.records[id]
             if id not in event.results or record.state.ended or record.state is RUNNING:
                 continue
-            source = self.graph._tasks[id], self.ledger.inputs(id)
-            if self.ledger.holds(id, source):
-                record.source = source
+            task, inputs = self.graph._tasks[id], self.ledger.inputs(id)
+            if self.ledger.holds(id, task, inputs):
+                record.task, record.inputs = task, inputs
                 self.ledger.finish(id, record, event.results[id], event.t, f"shared by {event.source}")
 
     def _on_plan_failed(self, event: events.PlanFailed) -> None:
@@ -255,7 +257,8 @@ class Machine:
         self.ranking.touch(ids)
         reruns = self.ledger.adopt(ids, t) + self._reconsider(delta, t)
         applied.reruns = tuple(dict.fromkeys(reruns))
-        self._changed_at.update(dict.fromkeys(changed(delta) | changed(inverse), version))
+        altered = changed(delta) if isinstance(inverse, RemoveTasks) else changed(delta) | changed(inverse)
+        self._changed_at.update(dict.fromkeys(altered, version))  # what is new was not altered
         self.planning = self.planning and event.by != "planner"
 
     def _reconsider(self, delta: Delta, t: float) -> list[TaskId]:
@@ -289,28 +292,42 @@ class Machine:
 
     # -- outcomes ------------------------------------------------------------------------------------
 
+    def _on_done(self, event: events.TaskDone) -> None:
+        """The usual outcome; whatever is unusual about it is left to `_on_outcome`."""
+        id, t, ledger = event.task, event.t, self.ledger
+        record = ledger.records.get(id)
+        unusual = ledger.leaving or self.to_completion or record is None or record.stopping
+        if record is None or unusual or record.state is not RUNNING or record.attempt != event.attempt:
+            self._on_outcome(event)
+        else:
+            self.dispatcher.free(id, record, t, success=True)
+            self.tokens += event.tokens
+            self.cost += event.cost
+            ledger.finish(id, record, event.result, t)
+            if self.dispatcher.breakpoints:
+                self.dispatcher.hit(id, "after", t)
+
     def _on_outcome(self, event: events.TaskDone | events.TaskFailed | events.TaskStopped) -> None:
         id, t = event.task, event.t
         left, record = self.ledger.leaving.get(id), self.records.get(id)
         if left and left.attempt == event.attempt:  # the task was removed while it ran
             del self.ledger.leaving[id]
-            self._free(id, left, t)
+            self.dispatcher.free(id, left, t)
             self.ledger.newly_ready += [id] if record else []
         if not record or record.state is not RUNNING or record.attempt != event.attempt:
             return  # it came too late
         why, record.stopping = record.stopping, ""
         done = isinstance(event, events.TaskDone)
         counts = done or not (why or isinstance(event, events.TaskStopped))
-        self._free(id, record, t, done if counts else None)
+        self.dispatcher.free(id, record, t, success=done if counts else None)
         if isinstance(event, events.TaskDone):
             self.tokens += event.tokens
             self.cost += event.cost
-            assert record.source is not None
-            if why in ("", "cancel") and self.ledger.holds(id, record.source):
+            if why in ("", "cancel") and self.ledger.holds(id, record.task, record.inputs):
                 self.ledger.finish(id, record, event.result, t)
             else:  # it was faster than the request to stop; perhaps the edit is undone meanwhile
                 self.ledger.keep(record, event.result)
-                record.made = None if why == "afresh" else record.made
+                record.made_from = None if why == "afresh" else record.made_from
                 if why == "cancel":
                     self.ledger.close(id, record, CANCELLED, t, "cancelled while it ran")
                 else:
@@ -341,10 +358,6 @@ class Machine:
     def _again(self, id: TaskId, record: Record, t: float, reason: str = "") -> None:
         self.ledger.set(id, record, PENDING, t, reason)
         self.ledger.settle([id], t)
-
-    def _free(self, id: TaskId, record: Record, t: float, success: bool | None = None) -> None:
-        self.dispatcher.free(id, record, t, success)
-        self.running -= 1
 
     # -- turns ---------------------------------------------------------------------------------------
 

@@ -77,7 +77,9 @@ class Pool:
         """The agent that should take a task of `role` now, none to `avoid`; None when none is free."""
         if avoid:
             return next((agent for agent in self.able(role, avoid) if agent.free), None)
-        return self._first(role) or (self._first(ANY_ROLE) if role != ANY_ROLE else None)
+        if role in self._free and (agent := self._first(role)):
+            return agent
+        return self._first(ANY_ROLE)
 
     def able(self, role: str, avoid: Collection[str] = ()) -> list[Agent]:
         """Agents that can take `role`, without those to `avoid`, the one to be preferred first."""
@@ -97,19 +99,21 @@ class Pool:
         agent.assigned += 1
         self._offer(agent)
 
-    def release(self, agent_id: str, task: TaskId, t: float, *, completed: bool = False) -> None:
-        """Free the slot that `task` took."""
-        agent = self.agents[agent_id]
+    def release(self, agent: Agent, task: TaskId, t: float, *, completed: bool = False) -> None:
+        """Free the slot of `agent` that `task` took."""
         agent.busy += t - agent.running.pop(task)
         agent.completed += completed
         self._offer(agent)
 
     def _offer(self, agent: Agent) -> None:
         """Put a free agent in its place, by which older places in the heaps are known to be stale."""
-        agent.place = place = (agent.load, agent.assigned, agent.index, agent) if agent.free else None
-        if place:
-            for role in agent.spec.roles:
-                heappush(self._free.setdefault(role, []), place)
+        taken, slots = len(agent.running), agent.spec.slots
+        if taken >= slots:
+            agent.place = None
+            return
+        agent.place = place = (taken / slots, agent.assigned, agent.index, agent)
+        for role in agent.spec.roles:
+            heappush(self._free.setdefault(role, []), place)
 
     def _first(self, role: str) -> Agent | None:
         heap = self._free.get(role)

@@ -18,7 +18,7 @@ class ReadyQueue:
 
     def __init__(self) -> None:
         self._heaps: dict[str, list[Entry]] = {}
-        self._live: dict[TaskId, tuple[str, Entry]] = {}
+        self._live: dict[TaskId, Entry] = {}
 
     def __len__(self) -> int:
         return len(self._live)
@@ -29,7 +29,7 @@ class ReadyQueue:
     def push(self, id: TaskId, role: str, priority: float, order: int) -> None:
         """Enqueue `id`, or move it when its priority or role changed."""
         entry = (-priority, order, id)
-        self._live[id] = (role, entry)
+        self._live[id] = entry
         heappush(self._heaps.setdefault(role, []), entry)
 
     def discard(self, id: TaskId) -> None:
@@ -44,9 +44,9 @@ class ReadyQueue:
         """Best entry of `role` without taking it."""
         heap = self._heaps.get(role)
         while heap:
-            live = self._live.get(heap[0][2])
-            if live and live[1] is heap[0]:
-                return heap[0]
+            entry = heap[0]
+            if self._live.get(entry[2]) is entry:
+                return entry
             heappop(heap)
         self._heaps.pop(role, None)
         return None

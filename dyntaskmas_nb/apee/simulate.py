@@ -15,8 +15,8 @@ from dyntaskmas_nb.apee.history import entries_of
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.priority import Rule, policy_of
 from dyntaskmas_nb.core import event as events
-from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, GiveContext, StartTask, StopTask, WakeAt
-from dyntaskmas_nb.core.event import Input, arrival_key
+from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, GiveContext, StopTask, WakeAt
+from dyntaskmas_nb.core.event import Input, TaskDispatched, arrival_key
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.measures import measure
 from dyntaskmas_nb.core.settings import Settings, check_settings, universal_agents
@@ -77,8 +77,8 @@ class Simulator:
         """Put on the calendar what comes of `effects`."""
         for effect in effects:
             match effect:
-                case StartTask(task=task, attempt=attempt):
-                    self.submit([self._outcome(task, attempt, t)])
+                case TaskDispatched(task=id, attempt=attempt):
+                    self.submit([self._outcome(self.machine.graph._tasks[id], attempt, t)])
                 case StopTask(task=id, attempt=attempt):
                     self._withdraw(id, attempt)
                     self.submit([events.TaskStopped(t, id, attempt)])

@@ -61,6 +61,10 @@ def said(what: Event | delta.Delta | command.Command) -> str:
             return said(part)
         case delta.Batch(deltas=deltas):
             text = f"{count(len(deltas), 'edit')}: {'; '.join(map(said, deltas[:20]))}"
+        case delta.AddTasks(tasks=tasks):
+            text = f"added {_some([task.id for task in tasks])}"
+        case delta.RemoveTasks(ids=ids):
+            text = f"removed {_some(ids)}"
         case delta.ExpandTask(id=id, tasks=tasks):
             text = f"replaced {id!r} by {_some([task.id for task in tasks])}"
         case _ if type(what) in _WORDS:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dyntaskmas_nb.apee.history import accepted
 from dyntaskmas_nb.apee.story import said
-from dyntaskmas_nb.core.delta import Batch, Delta, ExpandTask, RemoveTask, changed, touched
+from dyntaskmas_nb.core.delta import Delta, ExpandTask, RemoveTask, RemoveTasks, changed, primitive, touched
 from dyntaskmas_nb.core.event import DeltaApplied, DeltaSubmitted, Event
 from dyntaskmas_nb.core.task import TaskId
 
@@ -49,6 +49,6 @@ def edits_of(log: Sequence[Event]) -> tuple[list[Edit], list[Edit], int]:
 
 
 def _removed(delta: Delta) -> frozenset[TaskId]:
-    if isinstance(delta, Batch):
-        return frozenset().union(*map(_removed, delta.deltas))
-    return frozenset({delta.id}) if isinstance(delta, RemoveTask | ExpandTask) else frozenset()
+    parts = list(primitive(delta))
+    several = [id for part in parts if isinstance(part, RemoveTasks) for id in part.ids]
+    return frozenset([*several, *(part.id for part in parts if isinstance(part, RemoveTask | ExpandTask))])

@@ -5,9 +5,8 @@ Edits are data. Nothing here changes a graph; `dtgg.update` is the one place tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, TypeAlias
 
 from dyntaskmas_nb.core.task import Join, Task, TaskId
@@ -27,6 +26,21 @@ class RemoveTask:
     """Remove a task and every dependency that touches it."""
 
     id: TaskId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddTasks:
+    """Add a plan at once: tasks, and (before, after, information) of which one at least is among them."""
+
+    tasks: tuple[Task, ...]
+    dependencies: tuple[tuple[TaskId, TaskId, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveTasks:
+    """Remove several tasks at once."""
+
+    ids: tuple[TaskId, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +107,8 @@ class Batch:
 Delta: TypeAlias = (
     AddTask
     | RemoveTask
+    | AddTasks
+    | RemoveTasks
     | AddDependency
     | RemoveDependency
     | ReviseDependency
@@ -103,29 +119,56 @@ Delta: TypeAlias = (
 )
 
 
+def primitive(delta: Delta) -> Iterator[Delta]:
+    """The edits that `delta` is made of, batches taken apart."""
+    if isinstance(delta, Batch):
+        for part in delta.deltas:
+            if isinstance(part, Batch):
+                yield from primitive(part)
+            else:
+                yield part
+    else:
+        yield delta
+
+
 def touched(delta: Delta) -> set[TaskId]:
     """Ids of the tasks that `delta` names: what must be untouched since its base for it to be rebased."""
-    match delta:
-        case AddTask(task=task, after=after, before=before):
-            return {task.id, *after, *before}
-        case ExpandTask(id=id, tasks=tasks):
-            return {id, *(task.id for task in tasks)}
-        case Batch(deltas=deltas):
-            return set(chain.from_iterable(map(touched, deltas)))
-        case RemoveTask() | ReviseTask() | SetJoin():
-            return {delta.id}
-        case AddDependency() | RemoveDependency() | ReviseDependency():
-            return {delta.before, delta.after}
+    ids: set[TaskId] = set()
+    for part in primitive(delta):
+        match part:
+            case AddTask():
+                ids.add(part.task.id)
+                ids.update(part.after, part.before)
+            case AddTasks(tasks=tasks, dependencies=dependencies):
+                ids.update([task.id for task in tasks])
+                for before, after, _ in dependencies:
+                    ids.update((before, after))
+            case RemoveTasks():
+                ids.update(part.ids)
+            case ExpandTask(id=id, tasks=tasks):
+                ids.add(id)
+                ids.update([task.id for task in tasks])
+            case RemoveTask() | ReviseTask() | SetJoin():
+                ids.add(part.id)
+            case AddDependency() | RemoveDependency() | ReviseDependency():
+                ids.update((part.before, part.after))
+    return ids
 
 
 def changed(delta: Delta) -> set[TaskId]:
     """Ids of existing tasks whose own definition or predecessors `delta` changes."""
-    match delta:
-        case AddTask(before=before):
-            return set(before)
-        case AddDependency() | RemoveDependency() | ReviseDependency():
-            return {delta.after}
-        case RemoveTask() | ReviseTask() | SetJoin() | ExpandTask():
-            return {delta.id}
-        case Batch(deltas=deltas):
-            return set(chain.from_iterable(map(changed, deltas)))
+    ids: set[TaskId] = set()
+    for part in primitive(delta):
+        match part:
+            case AddTask():
+                ids.update(part.before)
+            case AddTasks(tasks=tasks, dependencies=dependencies):
+                ids.update([after for _, after, _ in dependencies])
+                ids.difference_update([task.id for task in tasks])
+            case RemoveTasks():
+                ids.update(part.ids)
+            case AddDependency() | RemoveDependency() | ReviseDependency():
+                ids.add(part.after)
+            case RemoveTask() | ReviseTask() | SetJoin() | ExpandTask():
+                ids.add(part.id)
+    return ids

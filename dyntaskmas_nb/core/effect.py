@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dyntaskmas_nb.core.event import CommandApplied, CommandRejected, DeltaApplied, DeltaRejected
+from dyntaskmas_nb.core.event import (
+    CommandApplied,
+    CommandRejected,
+    DeltaApplied,
+    DeltaRejected,
+    TaskDispatched,
+)
 from dyntaskmas_nb.core.task import Task, TaskId
-
-
-@dataclass(slots=True)
-class StartTask:
-    """Let `agent` work on `task`; answer with `TaskDone`, `TaskFailed` or `TaskStopped` of this attempt."""
-
-    task: Task
-    attempt: int
-    agent: str
-    priority: float
 
 
 @dataclass(slots=True)
@@ -62,4 +58,6 @@ class Answer:
     outcome: DeltaApplied | DeltaRejected | CommandApplied | CommandRejected
 
 
-Effect: TypeAlias = StartTask | StopTask | GiveContext | AskMonitor | WakeAt | Answer
+#: `TaskDispatched` is fact and effect in one: let the agent work on the task, and answer with `TaskDone`,
+#: `TaskFailed` or `TaskStopped` of that attempt.
+Effect: TypeAlias = TaskDispatched | StopTask | GiveContext | AskMonitor | WakeAt | Answer

@@ -178,17 +178,22 @@ class AgentHired(Moment):
 
 @dataclass(slots=True)
 class TaskDispatched(Moment):
-    """A task was given to an agent at this priority."""
+    """A task that could start since `ready` (s) was given to an agent, at this priority."""
 
     task: TaskId
     attempt: int
     agent: str
     priority: float
+    ready: float = 0.0
 
 
 @dataclass(slots=True)
 class StateChanged(Moment):
-    """A task entered `state`, because of `reason` where that is not plain from the event before."""
+    """A task entered `state`, because of `reason` where that is not plain from the event before.
+
+    That a task is done, or ready, has no such event unless there is a reason: `TaskDone` says the one, and
+    `TaskDispatched.ready` since when the other was so.
+    """
 
     task: TaskId
     state: TaskState

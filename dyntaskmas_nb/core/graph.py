@@ -186,7 +186,7 @@ class TaskGraph:
         except graphlib.CycleError as error:
             raise cycle_error(error.args[1]) from None
         self._position = {id: place for place, id in enumerate(order)}
-        self._places = set(range(len(order)))
+        self._places = set()
         self._next_position = len(order)
 
     def copy(self) -> TaskGraph:

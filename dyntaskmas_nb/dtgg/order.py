@@ -36,11 +36,14 @@ def make_room(position: dict[TaskId, float], pred: Edges, succ: Edges, before: T
 
 
 def between(places: set[float], low: float, high: float, key: str) -> float | None:
-    """A place of its own for a new task between two others, drawn from `key`; None where there is no room."""
+    """A place of its own for a new task between two others, drawn from `key`; None where there is no room.
+
+    `places` are those given so far; whole numbers belong to the tasks that came at the end.
+    """
     for salt in range(4):
         share = (crc32(f"{salt}{key}".encode()) + 1) / (2**32 + 1)
         place = low + (high - low) * share
-        if low < place < high and place not in places:
+        if low < place < high and place % 1 and place not in places:
             return place
     return None
 

@@ -15,12 +15,10 @@ from typing import Any
 
 from dyntaskmas_nb.agents.llama import MESSAGE_TOKENS, seed_of
 from dyntaskmas_nb.agents.prompts import REQUEST_CHARS, planner_messages
-from dyntaskmas_nb.core.delta import Batch
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.task import check_text, shown
 from dyntaskmas_nb.dtgg.repair import plan_schema, read_json, repair
 from dyntaskmas_nb.dtgg.streaming import SubtaskReader
-from dyntaskmas_nb.dtgg.update import as_delta
 from dyntaskmas_nb.errors import InvalidInput, InvalidOutput, OutsideDomain, PlanningFailed
 from dyntaskmas_nb.llm.protocol import Backend, Chunk, Message, Request, complete
 
@@ -34,13 +32,12 @@ Hear = Callable[[dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The graph made of a sentence, the Δ that builds it, what was repaired (a sentence each), and the cost.
+    """The graph made of a sentence, what was repaired (a sentence each), and the cost.
 
     `asked`: how often the model was asked, 1 or 2; `tokens`: read and written by it in all.
     """
 
     graph: TaskGraph
-    delta: Batch
     repairs: tuple[str, ...] = ()
     asked: int = 1
     tokens: int = 0
@@ -86,8 +83,7 @@ async def plan(
         except InvalidOutput as error:
             failed.append((said, str(error)))
         else:
-            delta = as_delta(graph)
-            return Plan(graph=graph, delta=delta, repairs=tuple(repairs), asked=asked, tokens=tokens)
+            return Plan(graph=graph, repairs=tuple(repairs), asked=asked, tokens=tokens)
     raise PlanningFailed(
         f"{backend.name} gave no usable plan for {shown(sentence)}. First answer: {failed[0][1]} "
         f"Second answer: {failed[1][1]} Say it in other words, bring a plan file, or choose another model."

@@ -86,6 +86,8 @@ class Step:
 
 def step_of(task: Task) -> Step | None:
     """The step of a reflection that `task` is, or None."""
+    if task.inputs is None:
+        return None
     with suppress(TypeError, KeyError):  # other inputs
         return Step(**task.inputs[_KEY])
     return None

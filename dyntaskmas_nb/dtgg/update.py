@@ -10,6 +10,7 @@ v is              pending, ready  running   done            failed     skipped  
 ================  ==============  ========  ==============  =========  =========  =========
 AddTask before v  waits           again ¹   again ¹ ²       again ¹    again ¹ ²  stays so
 AddTask after v   ...             ...       starts ³        blocked ³  starts ³   blocked ³
+AddTasks          as AddTask before v, and after v
 RemoveTask        removed         stopped   removed ²       removed    removed ²  removed
 AddDependency     waits           again ¹   again ¹ ²       again ¹    again ¹ ²  stays so
 RemoveDependency  waits less      again     again ²         again      again ²    stays so
@@ -20,8 +21,9 @@ SetJoin           waits otherwise if its inputs no longer do: again ²          
 ExpandTask        its parts wait, or start; v is stopped and its result dropped ²
 ================  ==============  ========  ==============  =========  =========  =========
 
-blocked is as pending. again: v is stopped where it runs and becomes pending; its result is kept, and adopted
-without running, should v be given the same as before once it is ready. ¹ when the new predecessor is done.
+RemoveTasks is RemoveTask of each; blocked is as pending. Again: v is stopped where it runs and becomes
+pending; its result is kept, and adopted without running, should v be given the same as before once it is
+ready. ¹ when the new predecessor is done.
 ² and so on for every task whose result was made from v's, once v's new one differs; until then they are
 pending. ³ the new task. ⁴ of description, role or inputs. ⁵ of attempts, timeout, resources, approval; a
 failed one that is made uncritical is skipped; complexity, boost and uncritical change ranks only. A Batch is
@@ -34,18 +36,20 @@ parallelism; we link only what a decomposition declares.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
 
 from dyntaskmas_nb.core.delta import (
     AddDependency,
     AddTask,
+    AddTasks,
     Batch,
     Delta,
     ExpandTask,
     RemoveDependency,
     RemoveTask,
+    RemoveTasks,
     ReviseDependency,
     ReviseTask,
     SetJoin,
@@ -82,11 +86,11 @@ def apply(graph: TaskGraph, delta: Delta, *, version: int | None = None) -> Delt
     return inverse
 
 
-def as_delta(graph: TaskGraph) -> Batch:
+def as_delta(graph: TaskGraph) -> AddTasks:
     """The Δ that builds `graph` from nothing, tasks in topological order."""
-    return Batch(
-        deltas=tuple(AddTask(task=graph[id], after=dict(graph.after(id))) for id in graph.topological())
-    )
+    order = graph.topological()
+    edges = [(before, id, information) for id in order for before, information in graph._pred[id].items()]
+    return AddTasks(tasks=tuple([graph._tasks[id] for id in order]), dependencies=tuple(edges))
 
 
 def _apply(graph: TaskGraph, delta: Delta) -> Delta:
@@ -95,6 +99,10 @@ def _apply(graph: TaskGraph, delta: Delta) -> Delta:
             return _add_task(graph, delta)
         case RemoveTask():
             return _remove_task(graph, delta.id)
+        case AddTasks():
+            return _add_tasks(graph, delta)
+        case RemoveTasks(ids=ids):
+            return _all_or_none(graph, [RemoveTask(id=id) for id in ids])
         case AddDependency(before=before, after=after, information=information):
             _add_edge(graph, before, after, information)
             return RemoveDependency(before=before, after=after)
@@ -122,7 +130,7 @@ def _apply(graph: TaskGraph, delta: Delta) -> Delta:
             assert_never(delta)
 
 
-def _all_or_none(graph: TaskGraph, deltas: tuple[Delta, ...]) -> Batch:
+def _all_or_none(graph: TaskGraph, deltas: Sequence[Delta]) -> Batch:
     done: list[Delta] = []
     try:
         for delta in deltas:
@@ -140,9 +148,7 @@ def _take_back(graph: TaskGraph, done: list[Delta]) -> None:
 
 def _add_task(graph: TaskGraph, delta: AddTask, place: float | None = None) -> RemoveTask:
     task = delta.task
-    check_task(task)
-    if task.id in graph:
-        raise InvalidInput(f"There is already a task {task.id!r}; choose another id, or revise that one.")
+    _check_new(graph, task)
     for other in (*delta.after, *delta.before):
         graph[other]
     _insert(graph, task, _place(graph, delta) if place is None else place)
@@ -152,6 +158,33 @@ def _add_task(graph: TaskGraph, delta: AddTask, place: float | None = None) -> R
         _remove_task(graph, task.id)
         raise
     return RemoveTask(id=task.id)
+
+
+def _add_tasks(graph: TaskGraph, delta: AddTasks) -> RemoveTasks:
+    ids: dict[TaskId, None] = {}
+    try:
+        for task in delta.tasks:
+            _check_new(graph, task)
+            _insert(graph, task)
+            ids[task.id] = None
+        for before, after, information in delta.dependencies:
+            _add_edge(graph, before, after, information)
+            if before not in ids and after not in ids:
+                _remove_edge(graph, before, after)
+                raise InvalidInput(
+                    f"{before!r} → {after!r} joins two tasks that are there; use AddDependency."
+                )
+    except DynTaskError:
+        for id in ids:
+            _remove_task(graph, id)
+        raise
+    return RemoveTasks(ids=tuple(reversed(ids)))
+
+
+def _check_new(graph: TaskGraph, task: Task) -> None:
+    check_task(task)
+    if task.id in graph._tasks:
+        raise InvalidInput(f"There is already a task {task.id!r}; choose another id, or revise that one.")
 
 
 def _connect(
@@ -177,11 +210,13 @@ def _insert(graph: TaskGraph, task: Task, place: float | None = None) -> None:
     if place is None:
         place = graph._next_position
         graph._next_position += 1
-    graph._tasks[task.id] = task
-    graph._pred[task.id] = {}
-    graph._succ[task.id] = {}
-    graph._position[task.id] = place
-    graph._places.add(place)
+    else:
+        graph._places.add(place)
+    id = task.id
+    graph._tasks[id] = task
+    graph._pred[id] = {}
+    graph._succ[id] = {}
+    graph._position[id] = place
 
 
 def _remove_task(graph: TaskGraph, id: TaskId) -> AddTask:
@@ -197,8 +232,10 @@ def _remove_task(graph: TaskGraph, id: TaskId) -> AddTask:
 
 
 def _add_edge(graph: TaskGraph, before: TaskId, after: TaskId, information: float) -> None:
-    graph[before], graph[after]
-    followers, position = graph._succ[before], graph._position
+    position = graph._position
+    if before not in position or after not in position:
+        graph[before], graph[after]
+    followers = graph._succ[before]
     if after in followers:
         raise InvalidInput(f"{after!r} already depends on {before!r}.")
     if information:

@@ -11,7 +11,7 @@ from dyntaskmas_nb.apee.history import replay
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.priority import Policy
 from dyntaskmas_nb.core.codec import encode
-from dyntaskmas_nb.core.delta import AddTask, Batch
+from dyntaskmas_nb.core.delta import AddTasks
 from dyntaskmas_nb.core.event import DeltaSubmitted, Event, Input, ResultsShared, TaskDone
 from dyntaskmas_nb.core.task import Task, TaskState
 from dyntaskmas_nb.errors import StoreError
@@ -56,8 +56,8 @@ async def share(wiring: Wiring, run: str, inputs: Sequence[Input]) -> None:
     """Let a fork's agents read the results that it shares."""
     tasks: dict[str, Task] = {}
     for event in inputs:
-        if isinstance(event, DeltaSubmitted) and isinstance(event.delta, Batch):
-            tasks |= {part.task.id: part.task for part in event.delta.deltas if isinstance(part, AddTask)}
+        if isinstance(event, DeltaSubmitted) and isinstance(event.delta, AddTasks):
+            tasks |= {task.id: task for task in event.delta.tasks}
         if isinstance(event, ResultsShared):
             for id, result in event.results.items():
                 await wiring.keep(shared(run, tasks[id]), Answer(result=result))

@@ -13,7 +13,7 @@ from dyntaskmas_nb.core.codec import encode
 from dyntaskmas_nb.core.event import DeltaSubmitted, PlanFailed
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.measures import Measures
-from dyntaskmas_nb.core.task import TaskId
+from dyntaskmas_nb.core.task import TaskId, TaskState
 from dyntaskmas_nb.dtgg.weights import edge_weights
 from dyntaskmas_nb.errors import RunCancelled, RunFailed, StoreError
 from dyntaskmas_nb.kit.insight import Insight
@@ -33,7 +33,7 @@ class Run(Steering, Past, Insight, Planning):
     @property
     def graph(self) -> TaskGraph:
         """A copy of the present graph."""
-        return self.snapshot().graph
+        return self._read(self._machine.graph.copy)
 
     def states(self) -> dict[TaskId, str]:
         """Each task's state by name."""
@@ -76,10 +76,10 @@ class Run(Steering, Past, Insight, Planning):
         """
         self._wait(lambda: self._machine.ended is not None, timeout)
         self.raise_if_failed()
-        results, sinks = self.results(), self.graph.sinks()
-        if len(sinks) == 1:
-            return results.get(sinks[0])
-        return {id: results[id] for id in sinks if id in results}
+        machine = self._machine
+        found = self._read(lambda: {id: machine.records[id] for id in machine.graph.sinks()})
+        results = {id: record.result for id, record in found.items() if record.state is TaskState.DONE}
+        return next(iter(results.values()), None) if len(found) == 1 else results
 
     def wait_for_plan(self, timeout: float | None = None) -> None:
         """Wait until the planner has given its plan, or the run has ended."""

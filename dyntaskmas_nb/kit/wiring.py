@@ -57,9 +57,8 @@ class Wiring:
             answer = Answer(result=step.passed_on(job.results))
         else:  # one task of a reflection: shown what it judges or revises, and nothing else
             results = {id: result for id, result in job.results.items() if id in step.reads}
-            producers = tuple(made for made in job.producers if made[0] in results)
             task = replace(job.task, inputs=step.inputs)
-            answer = await self._work(replace(job, task=task, results=results, producers=producers))
+            answer = await self._work(replace(job, task=task, results=results))
             answer = replace(answer, result=step.concluded(answer.result, job.results))
         await self.keep(job, answer)
         return answer

@@ -11,7 +11,7 @@ from dyntaskmas_nb.apee.priority import Policy
 from dyntaskmas_nb.core.codec import encode
 from dyntaskmas_nb.core.command import Approve, Command, Resume
 from dyntaskmas_nb.core.delta import Delta
-from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, GiveContext, StartTask, StopTask, WakeAt
+from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect, GiveContext, StopTask, WakeAt
 from dyntaskmas_nb.core.event import (
     CommandApplied,
     CommandRejected,
@@ -23,6 +23,7 @@ from dyntaskmas_nb.core.event import (
     Input,
     MonitorDecided,
     RunStarted,
+    TaskDispatched,
     TaskDone,
     TaskFailed,
     TaskStopped,
@@ -88,12 +89,13 @@ class Driver:
 
     def _note(self, effect: Effect) -> None:
         match effect:
-            case StartTask(task=task, attempt=attempt, agent=agent):
-                assert task.id not in self.running, "started twice"
-                assert (task.id, attempt) not in {(id, n) for id, n, _ in self.started}, "an attempt is new"
-                assert task == self.machine.graph[task.id]
-                self.running[task.id] = attempt
-                self.started.append((task.id, attempt, agent))
+            case TaskDispatched(task=id, attempt=attempt, agent=agent, ready=ready):
+                assert id not in self.running, "started twice"
+                assert (id, attempt) not in {(other, n) for other, n, _ in self.started}, "an attempt is new"
+                assert id in self.machine.graph
+                assert ready <= self.t
+                self.running[id] = attempt
+                self.started.append((id, attempt, agent))
             case StopTask(task=id, attempt=attempt):
                 assert self.running[id] == attempt
                 assert id not in self.stopping, "stopped twice"

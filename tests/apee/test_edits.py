@@ -14,11 +14,13 @@ from dyntaskmas_nb.core.command import CancelRun, CancelTask, Pause, Resume, Ret
 from dyntaskmas_nb.core.delta import (
     AddDependency,
     AddTask,
+    AddTasks,
     Batch,
     Delta,
     ExpandTask,
     RemoveDependency,
     RemoveTask,
+    RemoveTasks,
     ReviseDependency,
     ReviseTask,
     SetJoin,
@@ -65,6 +67,8 @@ EDITS: dict[str, Delta] = {
     "AddTask before": AddTask(task=Task(id="x"), before={"v": 0.0}),
     "AddTask after": AddTask(task=Task(id="x"), after={"v": 0.0}),
     "RemoveTask": RemoveTask(id="v"),
+    "AddTasks": AddTasks(tasks=(Task(id="x"), Task(id="y")), dependencies=(("x", "v", 0.0), ("v", "y", 0.0))),
+    "RemoveTasks": RemoveTasks(ids=("c", "v")),
     "AddDependency": AddDependency(before="q", after="v"),
     "RemoveDependency": RemoveDependency(before="p", after="v"),
     "ReviseDependency": ReviseDependency(before="p", after="v", information=2.0),
@@ -83,6 +87,8 @@ TABLE = """
 AddTask before|pending|pending|stopping v|pending v c|pending v|pending v c|cancelled|blocked
 AddTask after|pending|ready|running|done|failed|skipped|cancelled|blocked
 RemoveTask|gone|gone|gone|gone c|gone|gone c|gone|gone
+AddTasks|pending|pending|stopping v|pending v c|pending v|pending v c|cancelled|blocked
+RemoveTasks|gone|gone|gone|gone|gone|gone|gone|gone
 AddDependency|pending|pending|stopping v|pending v c|pending v|pending v c|cancelled|blocked
 RemoveDependency|ready|ready|stopping v|ready v c|ready v|ready v c|cancelled|ready
 ReviseDependency|pending|ready|running|done|failed|skipped|cancelled|blocked

@@ -55,7 +55,7 @@ async def test_results_reach_the_successor_in_declared_order() -> None:
     engine = engine_of(graph("b>z", "a>z"), add)
     async with going(engine):
         pass
-    assert given["z"] == ({"b": "b!", "a": "a!"}, (("b", 1), ("a", 1)), 1, "run")
+    assert given["z"] == ({"b": "b!", "a": "a!"}, [("b", 1), ("a", 1)], 1, "run")
     assert list(given["z"][0]) == ["b", "a"]
 
 

@@ -43,7 +43,7 @@ def test_pick_follows_the_law(team: list[tuple[list[str], int]], steps: list[tup
             running.append((agent.spec.id, f"task {t}", float(t)))
         elif running:
             id, task, _ = running.pop(which % len(running))
-            pool.release(id, task, float(t), completed=completed)
+            pool.release(pool.agents[id], task, float(t), completed=completed)
             done[id] += completed
         for member in pool:
             assert set(member.running) == {task for id, task, _ in running if id == member.spec.id}
@@ -57,8 +57,8 @@ def test_busy_seconds_are_those_between_take_and_release() -> None:
     agent = pool.add(AgentSpec(id="a", slots=2))
     pool.take(agent, "x", 1.0)
     pool.take(agent, "y", 2.0)
-    pool.release("a", "x", 4.0, completed=True)
-    pool.release("a", "y", 2.5)
+    pool.release(pool.agents["a"], "x", 4.0, completed=True)
+    pool.release(pool.agents["a"], "y", 2.5)
     assert (agent.busy, agent.completed, agent.assigned) == (3.5, 1, 2)
 
 

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.dtgg.planner import plan
 from dyntaskmas_nb.dtgg.repair import plan_schema
-from dyntaskmas_nb.dtgg.update import apply
 from dyntaskmas_nb.errors import InvalidInput, InvalidOutput, OutsideDomain, PlanningFailed, Unavailable
 from dyntaskmas_nb.llm.protocol import Caps, Request
 from dyntaskmas_nb.llm.simulated import Simulated, constant
@@ -43,16 +41,13 @@ class Model(Simulated):
         return self._left.pop(0)
 
 
-async def test_a_sentence_becomes_a_delta() -> None:
+async def test_a_sentence_becomes_a_graph() -> None:
     model = Model([GOOD])
     made = await plan("  Calculate 1+2 and 3+4, then multiply ", model, seed=7, timeout=9)
     assert (made.asked, made.repairs) == (1, ())
     assert made.tokens > 0
     assert made.graph.title == "Calculate 1+2 and 3+4, then multiply"
     assert made.graph.predecessors("mul") == ("add1", "add2")
-    built = TaskGraph()
-    apply(built, made.delta)
-    assert built == made.graph
     request = model.asked[0]
     assert (request.tag, request.timeout, request.temperature) == ("planner", 9, 0)
     assert request.json_schema == plan_schema(24, False)
