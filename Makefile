@@ -34,8 +34,8 @@ demo: $(DONE)/runtime ## plan and run one sentence with the embedded Llama; the 
 lab: $(DONE)/lab ## JupyterLab on notebooks/
 	@$(PY) -m jupyterlab --notebook-dir=notebooks $(LAB_ARGS)
 
-test: $(DONE)/test $(DONE)/torch ## every test, doctest and notebook
-	@cat $(DONE)/torch
+test: $(DONE)/test $(DONE)/torch $(DONE)/minilm ## every test, doctest and notebook
+	@cat $(DONE)/torch $(DONE)/minilm
 	@$(PY) -m pytest $(TEST_ARGS)
 
 check: $(DONE)/test ## ruff, mypy, layers, __all__, notebooks: what pre-commit and CI run
@@ -50,7 +50,7 @@ fix: $(DONE)/test ## let ruff mend and format what it can
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-torture: $(DONE)/test $(DONE)/torch ## the long campaigns: kills, fuzz, many more examples
+torture: $(DONE)/test $(DONE)/torch $(DONE)/minilm ## the long campaigns: kills, fuzz, many more examples
 	@$(PY) -m pytest --hypothesis-profile=torture --timeout=3600 -m '' $(TEST_ARGS)
 
 bench: $(DONE)/runtime ## what a task costs, how good schedules are, how fast the embedded Llama is; out/bench.json
@@ -69,9 +69,10 @@ bench-peers: $(DONE)/runtime ## the same graphs through LangGraph, dask and auto
 	done
 	@$(PY) -m benchmarks.against
 
-torch: $(DONE)/test ## try again to install the CPU build of torch for the exactness tests
+torch: $(DONE)/test ## try again to install the CPU build of torch and MiniLM, which some tests need
 	@$(SETUP) torch
-	@cat $(DONE)/torch
+	@$(SETUP) minilm
+	@cat $(DONE)/torch $(DONE)/minilm
 
 clean: ## caches, builds and out/
 	@rm -rf out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -95,3 +96,6 @@ $(DONE)/test: $(DONE)/base pyproject.toml tools/venv.sh
 
 $(DONE)/torch: $(DONE)/test
 	@$(SETUP) torch
+
+$(DONE)/minilm: $(DONE)/torch tools/minilm.txt
+	@$(SETUP) minilm

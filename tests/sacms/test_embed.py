@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 import zlib
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,43 +16,17 @@ import pytest
 from dyntaskmas_nb.errors import InvalidInput, MissingExtra, StoreError
 from dyntaskmas_nb.sacms.chroma import ChromaStore
 from dyntaskmas_nb.sacms.embed import (
+    FunctionEmbedder,
     LexicalHashing,
-    SentenceTransformerEmbedder,
     embed_units,
+    embedder_of,
     vector_relevance,
 )
+from dyntaskmas_nb.sacms.sentences import SentenceTransformerEmbedder
 from dyntaskmas_nb.sacms.tags import extract_tags
+from tests.sacms.retrieval.labelled import minilm_folder
 
 RECORDED = 3104748401
-
-# Query, then texts that answer it, from the teaching domains: what θ was calibrated on.
-TEXTS = [
-    "The hotel in Kyoto costs 90 dollars a night and lies near Gion.",
-    "Flights from Lyon to Osaka leave at 9:40 and cost 620 dollars.",
-    "Budget: 1500 dollars for two people, food 200, trains 80.",
-    "Visit Fushimi Inari at sunrise, then the tea houses of Uji.",
-    "Restart the payment service after draining the queue; error rate was 4 %.",
-    "The report cites three studies of battery recycling in Norway.",
-    "Unit tests failed in module parser because a null pointer was returned.",
-    "Robot arm B must be calibrated before the gripper is mounted.",
-    "Day 1: arrive in Kyoto, check in at the hotel, walk through Gion.",
-    "Weather in April: 12 to 19 degrees, light rain is likely.",
-    "Restaurants in Kyoto: Nishiki market for lunch, kaiseki dinner costs 60 dollars.",
-    "Slides summarise the findings on lithium batteries for investors.",
-]
-ANSWERS = {
-    "How much is the hotel?": {0},
-    "Find flights to Osaka": {1},
-    "total budget in dollars": {2},
-    "What should we visit in Kyoto?": {8, 10},
-    "plan the itinerary for a trip to Kyoto": {0, 8, 10},
-    "deploy and restart services": {4},
-    "studies about recycling of batteries": {5, 11},
-    "fix the failing unit tests": {6},
-    "calibrate the robot": {7},
-    "weather forecast April": {9},
-    "recommend restaurants": {10},
-}
 
 
 def test_same_vectors_in_every_process():
@@ -59,14 +38,6 @@ def test_same_vectors_in_every_process():
 def test_the_name_says_what_it_is():
     assert "not semantic" in LexicalHashing().name
     assert LexicalHashing(64).fingerprint != LexicalHashing(128).fingerprint
-
-
-def test_theta_separates_on_the_calibration_set():
-    embedder = LexicalHashing()
-    scores = embed_units(embedder, list(ANSWERS)) @ embed_units(embedder, TEXTS).T
-    wanted = np.array([[text in right for text in range(len(TEXTS))] for right in ANSWERS.values()])
-    assert (scores[wanted] > embedder.theta).mean() >= 0.85
-    assert (scores[~wanted] > embedder.theta).mean() <= 0.05
 
 
 def test_unit_rows_and_zero_rows():
@@ -122,10 +93,181 @@ async def test_another_embedder_is_refused(tmp_path, make):
     ChromaStore(tmp_path).close()
 
 
+# --- the choice --------------------------------------------------------------------------------------------
+
+
+def lengths(texts):
+    return [[len(text), 1.0] for text in texts]
+
+
+class Model:
+    """Something whose methods turn texts into vectors, with weights that its name does not tell."""
+
+    def encode(self, texts):
+        return lengths(texts)
+
+    def __call__(self, texts):
+        return lengths(texts)
+
+
+@pytest.mark.parametrize("choice", [None, "lexical"])
+def test_the_default_is_lexical(choice):
+    assert isinstance(embedder_of(choice), LexicalHashing)
+
+
+def test_an_embedder_is_itself():
+    for embedder in (LexicalHashing(64), FunctionEmbedder(lengths)):
+        assert embedder_of(embedder) is embedder
+
+
+def test_a_function_is_wrapped():
+    embedder = embedder_of(lengths)
+    assert (embedder.dim, embedder.theta) == (2, 0.2)
+    assert embedder.fingerprint.endswith("test_embed.lengths/2")
+    assert embed_units(embedder, ["abc", "abcd"]) == pytest.approx(
+        np.array([[3, 1], [4, 1]]) / np.sqrt([[10], [17]])
+    )
+
+
+def test_a_fingerprint_may_be_given_and_then_is_all_that_tells():
+    one = FunctionEmbedder(Model().encode, fingerprint="lengths 1", theta=0.4)
+    assert (one.fingerprint, one.theta) == ("function/lengths 1/2", 0.4)
+    assert one.fingerprint == FunctionEmbedder(lengths, fingerprint="lengths 1").fingerprint
+    assert one.fingerprint != FunctionEmbedder(lengths, fingerprint="lengths 2").fingerprint
+
+
+@pytest.mark.parametrize("choice", [Model().encode, Model(), partial(lengths)])
+def test_what_has_no_name_of_its_own_must_be_given_a_fingerprint(choice):
+    with pytest.raises(InvalidInput, match=r"fingerprint=.*\.$"):
+        embedder_of(choice)
+    assert FunctionEmbedder(choice, fingerprint="lengths 1").dim == 2
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (raising, "RuntimeError: out of memory"),
+        (lambda texts: [1.0, 2.0], r"\(2,\)"),
+        (lambda texts: np.zeros((2, 3)), r"\(2, 3\)"),
+        (lambda texts: np.zeros((1, 0)), r"\(1, 0\)"),
+        (lambda texts: texts, "ValueError: could not convert"),
+        (lambda: None, "TypeError"),
+    ],
+)
+def test_a_function_that_makes_no_vectors_is_refused(function, says):
+    with pytest.raises(InvalidInput, match=f"shape .n, dim.; of one text it made .*{says}"):
+        embedder_of(function)
+
+
+class Whole(LexicalHashing):
+    """Has as a class all that an embedder has as an object."""
+
+    dim, fingerprint = 384, "whole"
+
+
+@pytest.mark.parametrize("choice", [42, b"lexical", ["lexical"], LexicalHashing, Model, Whole, True])
+def test_any_other_choice_is_refused(choice):
+    with pytest.raises(InvalidInput, match=r"the embedder is .*; give 'lexical', the name or path"):
+        embedder_of(choice)
+
+
+# --- sentence-transformers ---------------------------------------------------------------------------------
+
+
 def test_missing_extra_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(MissingExtra, match="pip install"):
-        SentenceTransformerEmbedder("all-MiniLM-L6-v2")
+    for make_one in (SentenceTransformerEmbedder, embedder_of):
+        with pytest.raises(MissingExtra, match="pip install"):
+            make_one("all-MiniLM-L6-v2")
+
+
+def test_minilm_is_the_same_in_every_call():
+    embedder = embedder_of(minilm_folder())
+    assert (embedder.dim, embedder.theta) == (384, 0.2)
+    texts = ["a hotel in Kyoto", " ", "x " * 5_000, *(f"room {number}" for number in range(70))]
+    first = embed_units(embedder, texts)
+    assert first.dtype == np.float32
+    assert (first == embed_units(embedder, texts)).all()
+    assert np.linalg.norm(first, axis=1) == pytest.approx([1, 0, *[1] * 71], abs=1e-6)
+    alone = np.concatenate([embed_units(embedder, [text]) for text in texts])
+    assert np.abs(first - alone).max() < 1e-6
+
+
+def test_the_fingerprint_is_that_of_the_weights(tmp_path):
+    """Wherever they lie, and another when one byte of one weight is another."""
+    folder = minilm_folder()
+    for name in ("moved", "retrained"):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                place = tmp_path / name / path.relative_to(folder)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(path)
+    changed = tmp_path / "retrained" / "model.safetensors"
+    weights = bytearray(changed.read_bytes())
+    changed.unlink()
+    weights[-1] ^= 1
+    changed.write_bytes(weights)
+    original, moved, retrained = (
+        embedder_of(place).fingerprint for place in (folder, tmp_path / "moved", tmp_path / "retrained")
+    )
+    assert original == moved != retrained
+
+
+@pytest.mark.parametrize("files", [{}, {"config.json": "{}"}, {"modules.json": "nonsense"}])
+def test_a_folder_without_a_whole_model_is_refused(tmp_path, files):
+    minilm_folder()
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"holds no whole .* nothing is downloaded") as caught:
+        embedder_of(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+# What asks for the network is noted, and gets none.
+OFFLINE = """
+import json, socket, sys
+asked = []
+def refuse(*where, **_):
+    asked.append(str(where))
+    raise OSError("no network")
+socket.getaddrinfo = socket.socket.connect = refuse
+from dyntaskmas_nb.errors import InvalidInput
+from dyntaskmas_nb.sacms.embed import embedder_of
+found = {}
+for choice in sys.argv[1:]:
+    try:
+        found[choice] = embedder_of(choice).fingerprint
+    except InvalidInput as error:
+        found[choice] = str(error)
+print(json.dumps([asked, found]))
+"""
+
+
+def test_models_are_found_on_disk_and_the_network_is_never_asked(tmp_path):
+    folder = minilm_folder()
+    snapshots = tmp_path / "hub" / "models--sentence-transformers--all-MiniLM-L6-v2"
+    (snapshots / "refs").mkdir(parents=True)
+    (snapshots / "refs" / "main").write_text("0" * 40, encoding="utf-8")
+    (snapshots / "snapshots").mkdir()
+    (snapshots / "snapshots" / ("0" * 40)).symlink_to(folder, target_is_directory=True)
+    here = [str(folder), "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"]
+    missing = ["all-mpnet-base-v2", "nobody/nothing", "no such/folder/at all", str(tmp_path / "none"), ""]
+    offline = {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_CACHE"}
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, *here, *missing],
+        cwd=Path(__file__).parents[2],
+        env={name: value for name, value in os.environ.items() if name not in offline}
+        | {"HF_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    asked, found = json.loads(done.stdout)
+    assert asked == []
+    assert len({found[choice] for choice in here}) == 1
+    assert found[here[0]].startswith("sentence-transformers/")
+    for choice in missing:
+        assert f"no sentence-transformers model {choice!r} is on this machine" in found[choice]
 
 
 def test_tags():
