@@ -15,6 +15,10 @@ class InvalidInput(DynTaskError, ValueError):
     """A plan, argument or file that does not say what it must. The message names the field."""
 
 
+class VersionConflict(InvalidInput):
+    """A context node has another version than the writer expected; nothing was written."""
+
+
 class CycleError(InvalidInput):
     """A dependency would close a cycle. `cycle` lists the task ids around it, first = last."""
 
@@ -32,11 +36,14 @@ class OutsideDomain(PlanningFailed):
 
 
 class AgentError(DynTaskError):
-    """An agent's attempt at a task failed. `retryable`: another attempt may succeed."""
+    """An agent's attempt at a task failed, after spending `tokens` and `cost` on a model.
 
-    def __init__(self, message: str, *, retryable: bool = True) -> None:
+    `retryable`: another attempt may succeed.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = True, tokens: int = 0, cost: float = 0.0) -> None:
         super().__init__(message)
-        self.retryable = retryable
+        self.retryable, self.tokens, self.cost = retryable, tokens, cost
 
 
 class MissingExtra(DynTaskError, ImportError):

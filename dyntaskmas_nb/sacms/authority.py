@@ -1,8 +1,9 @@
 """The authority: SQLite holds nodes, tags, levels, versions and vectors (paper §III-C, Eqs. 6–8, 14–17).
 
-One SQLite COMMIT is the only commit point. A row of `version` is written once and never changed but for
-`current`; its `seq` numbers all versions ever written. `vector` holds the unit vectors of current versions
-only. The semantic index is derived from `vector` and can be thrown away; nothing here depends on it.
+One SQLite COMMIT is the only commit point: of the versions (Eq. 16), of their vectors, which are what the
+semantic index is made from (Eq. 17), and of whom they are to be delivered to (Alg. 3). A row of `version` is
+written once and never changed but for `current`; its `seq` numbers all versions ever written. `vector` holds
+the unit vectors of current versions only. The index can be thrown away; nothing here depends on it.
 
 WAL with synchronous=FULL: a commit that returned survives kill -9 and power loss. One connection writes,
 one reads snapshots.
@@ -20,15 +21,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from dyntaskmas_nb.errors import DynTaskError, StoreError
+from dyntaskmas_nb.sacms.change import Change, resolve
+from dyntaskmas_nb.sacms.distribution import Delivery, Subscription, Subscriptions
 from dyntaskmas_nb.sacms.embed import Embedder, embed_units, vector_relevance
-from dyntaskmas_nb.sacms.node import ContextNode, NodeId, Provenance, check_node, embedded_text
-from dyntaskmas_nb.sacms.store import Place, check_batch
+from dyntaskmas_nb.sacms.node import ContextNode, NodeId, Provenance, embedded_text
 
 if TYPE_CHECKING:
     from dyntaskmas_nb.sacms.embed import Vectors
 
 APPLICATION_ID = 0x44544D31  # "DTM1"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+#: What schema 3 adds to schema 2.
+OUTBOX = """
+CREATE TABLE subscription(
+    agent TEXT PRIMARY KEY, tags TEXT NOT NULL, access INTEGER NOT NULL, theta REAL NOT NULL) STRICT;
+CREATE TABLE outbox(
+    agent TEXT NOT NULL, seq INTEGER NOT NULL, relevance REAL NOT NULL, PRIMARY KEY(agent, seq))
+    STRICT, WITHOUT ROWID;
+PRAGMA user_version=3;
+"""
 SCHEMA = f"""
 CREATE TABLE meta(embedder TEXT NOT NULL) STRICT;
 CREATE TABLE version(
@@ -43,8 +54,7 @@ CREATE INDEX current_root ON version(domain) WHERE current AND parent IS NULL;
 CREATE INDEX current_result ON version(run, task, attempt) WHERE current AND result;
 CREATE TABLE vector(seq INTEGER PRIMARY KEY, access INTEGER NOT NULL, unit BLOB NOT NULL) STRICT;
 PRAGMA application_id={APPLICATION_ID};
-PRAGMA user_version={SCHEMA_VERSION};
-"""
+{OUTBOX}"""
 _COLUMNS = (
     "id, version, domain, parent, access, owner, run, task, agent, attempt, result, "
     "created, updated, tags, text, data"
@@ -69,6 +79,10 @@ class Authority:
         self._writer, self._reader = connect(path), connect(path)
         self._writing, self._reading = threading.Lock(), threading.Lock()
         self.commits = 0
+        self._subscriptions = Subscriptions()
+        for agent, tags, access, theta in self._writer.execute("SELECT * FROM subscription"):
+            tagged = frozenset(orjson.loads(tags))
+            self._subscriptions.add(Subscription(agent=agent, tags=tagged, access=access, theta=theta))
 
     def close(self) -> None:
         """Close once no read or write is under way."""
@@ -77,7 +91,7 @@ class Authority:
             self._reader.close()
 
     # -- writing -----------------------------------------------------------------------------------
-    def commit(self, batches: Sequence[Sequence[ContextNode]]) -> tuple[list[Outcome], int, list[Row]]:
+    def commit(self, batches: Sequence[Sequence[Change]]) -> tuple[list[Outcome], int, list[Row]]:
         """Write every batch, each all or none, in one transaction.
 
         Returns the outcomes, the number of the last version written, and what is no longer current.
@@ -92,42 +106,120 @@ class Authority:
         self.commits += 1
         return outcomes, last, stale
 
-    def _attempt(self, batch: Sequence[ContextNode], stale: list[Row]) -> Outcome:
+    def _attempt(self, batch: Sequence[Change], stale: list[Row]) -> Outcome:
         try:
-            data = [check_node(node) for node in batch]
-            units = embed_units(self._embedder, [embedded_text(node) for node in batch])
-            check_batch(batch, self._place)
+            made = resolve(batch, self._look, self._below)
+            new = [node for node in made.nodes.values() if node]
+            units = embed_units(self._embedder, [embedded_text(node) for node in new])
         except DynTaskError as error:
             return error
-        return tuple(self._write(*one, stale) for one in zip(batch, data, units, strict=True))
+        for id in made.nodes:
+            stale += self._retire(id)
+        for node, unit in zip(new, units, strict=True):
+            self._write(node, made.data[node.id], unit)
+        return made.versions
 
-    def _write(self, node: ContextNode, data: str, unit: Vectors, stale: list[Row]) -> int:
-        version, created = 1, node.created
-        sql = "SELECT seq, access, version, created FROM version WHERE id = ? AND current"
-        if old := self._writer.execute(sql, (node.id,)).fetchone():
-            seq, access, before, created = old
-            version = before + 1
-            self._writer.execute("UPDATE version SET current = 0 WHERE seq = ?", (seq,))
-            self._writer.execute("DELETE FROM vector WHERE seq = ?", (seq,))
-            stale.append(Row(seq, access))
+    def _retire(self, id: NodeId) -> list[Row]:
+        """Make a node's version no longer current."""
+        sql = "UPDATE version SET current = 0 WHERE id = ? AND current RETURNING seq, access"
+        gone = [Row(seq, access) for seq, access in self._writer.execute(sql, (id,))]
+        self._writer.executemany("DELETE FROM vector WHERE seq = ?", [(row.seq,) for row in gone])
+        return gone
+
+    def _write(self, node: ContextNode, data: str, unit: Vectors) -> None:
         made = node.provenance
         row = (
-            1, node.id, version, node.domain, node.parent, node.access, node.owner,
+            1, node.id, node.version, node.domain, node.parent, node.access, node.owner,
             *((made.run, made.task, made.agent, made.attempt, made.result) if made else (None,) * 5),
-            created, node.updated, orjson.dumps(sorted(node.tags)).decode(), node.text, data,
+            node.created, node.updated, orjson.dumps(sorted(node.tags)).decode(), node.text, data,
         )  # fmt: skip
         marks = ", ".join("?" * len(row))
         sql = f"INSERT INTO version(current, {_COLUMNS}) VALUES ({marks})"  # noqa: S608 (constants)
-        new = self._writer.execute(sql, row).lastrowid
+        seq = self._writer.execute(sql, row).lastrowid
         if unit.any():
-            vector = (new, node.access, unit.astype("<f4").tobytes())
+            vector = (seq, node.access, unit.astype("<f4").tobytes())
             self._writer.execute("INSERT INTO vector VALUES (?, ?, ?)", vector)
-        return version
+        told = [
+            (agent, seq, relevance)
+            for agent, relevance in self._subscriptions.recipients(node.tags, node.access)
+            if made is None or agent != made.agent
+        ]
+        self._writer.executemany("INSERT INTO outbox VALUES (?, ?, ?)", told)
 
-    def _place(self, id: NodeId) -> Place | None:
-        sql = "SELECT domain, parent, access FROM version WHERE current AND id = ?"
+    def _look(self, id: NodeId) -> tuple[ContextNode | None, int]:
+        sql = f"SELECT current, {_COLUMNS} FROM version WHERE id = ? ORDER BY version DESC LIMIT 1"  # noqa: S608
         row = self._writer.execute(sql, (id,)).fetchone()
-        return Place._make(row) if row else None
+        if row is None:
+            return None, 0
+        node = _node(*row[1:])
+        return (node if row[0] else None), node.version
+
+    def _below(self, id: NodeId) -> list[NodeId]:
+        sql = "SELECT id FROM version WHERE current AND parent = ? ORDER BY id"
+        return [id for (id,) in self._writer.execute(sql, (id,))]
+
+    def reembed(self, embedder: Embedder, chunk: int = 500) -> int:
+        """Make every vector anew by another embedder, in one transaction; return how many there are."""
+        with self._writing, _told("written"), self._writer as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("DELETE FROM vector")
+            (count,) = db.execute("SELECT count(*) FROM version WHERE current").fetchone()
+            after = 0
+            while rows := db.execute(
+                f"SELECT seq, {_COLUMNS} FROM version WHERE current AND seq > ? ORDER BY seq LIMIT ?",  # noqa: S608
+                (after, chunk),
+            ).fetchall():
+                after = rows[-1][0]
+                nodes = [(seq, _node(*row)) for seq, *row in rows]
+                units = embed_units(embedder, [embedded_text(node) for _, node in nodes])
+                made = [
+                    (seq, node.access, unit.astype("<f4").tobytes())
+                    for (seq, node), unit in zip(nodes, units, strict=True)
+                    if unit.any()
+                ]
+                db.executemany("INSERT INTO vector VALUES (?, ?, ?)", made)
+            db.execute("UPDATE meta SET embedder = ?", (embedder.fingerprint,))
+        self._embedder = embedder
+        return int(count)
+
+    # -- distribution ------------------------------------------------------------------------------
+    def subscribe(self, subscription: Subscription) -> None:
+        """Remember whom to tell of what is written from now on."""
+        tags = orjson.dumps(sorted(subscription.tags)).decode()
+        row = (subscription.agent, tags, subscription.access, subscription.theta)
+        with self._writing, _told("written"), self._writer as db:
+            db.execute("INSERT OR REPLACE INTO subscription VALUES (?, ?, ?, ?)", row)
+        self._subscriptions.add(subscription)
+
+    def unsubscribe(self, agent: str) -> None:
+        """Forget an agent, and what it was to be told."""
+        with self._writing, _told("written"), self._writer as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("DELETE FROM subscription WHERE agent = ?", (agent,))
+            db.execute("DELETE FROM outbox WHERE agent = ?", (agent,))
+        self._subscriptions.remove(agent)
+
+    def acknowledge(self, agent: str, seq: int) -> None:
+        """Drop deliveries up to `seq`."""
+        with self._writing, _told("written"), self._writer as db:
+            db.execute("DELETE FROM outbox WHERE agent = ? AND seq <= ?", (agent, seq))
+
+    def deliveries(self, agent: str, most: int) -> list[tuple[Delivery, ContextNode]]:
+        """Return an agent's deliveries, oldest first, without what is above its level by now."""
+        sql = (
+            f"SELECT seq, relevance, {_COLUMNS} FROM version "  # noqa: S608 (constants)
+            "JOIN (SELECT seq, relevance FROM outbox WHERE outbox.agent = ?1) USING (seq) "
+            "JOIN (SELECT access AS level FROM subscription WHERE subscription.agent = ?1) "
+            "WHERE access <= level AND NOT EXISTS (SELECT 1 FROM version AS now "
+            "WHERE now.id = version.id AND now.current AND now.access > level) ORDER BY seq LIMIT ?2"
+        )
+        with self.snapshot():
+            rows = self._reader.execute(sql, (agent, most)).fetchall()
+        found = [(seq, relevance, _node(*row)) for seq, relevance, *row in rows]
+        return [
+            (Delivery(seq=seq, agent=agent, node=node.id, version=node.version, relevance=relevance), node)
+            for seq, relevance, node in found
+        ]
 
     # -- reading -----------------------------------------------------------------------------------
     @contextmanager
@@ -137,10 +229,22 @@ class Authority:
             db.execute("BEGIN")
             yield
 
-    def nodes(self, where: str, values: Sequence[object], *, access: int) -> list[ContextNode]:
-        """Return current nodes at or below level `access` that fulfil a literal SQL condition."""
-        sql = f"SELECT {_COLUMNS} FROM version WHERE current AND access <= ? AND {where}"  # noqa: S608 (literals)
+    def nodes(
+        self, where: str, values: Sequence[object], *, access: int, every: bool = False
+    ) -> list[ContextNode]:
+        """Return nodes at or below level `access` that fulfil a literal SQL condition, or `every` version."""
+        current = "" if every else "current AND "
+        sql = f"SELECT {_COLUMNS} FROM version WHERE {current}access <= ? AND {where}"  # noqa: S608 (literals)
         return [_node(*row) for row in self._reader.execute(sql, (access, *values))]
+
+    def below(self, id: NodeId, *, access: int) -> list[ContextNode]:
+        """Return a node and all below it that level `access` may read, each before its children, by id."""
+        found: list[ContextNode] = []
+        waiting = self.nodes("id = ?", (id,), access=access)
+        while waiting:
+            found.append(waiting.pop())
+            waiting += self.nodes("parent = ? ORDER BY id DESC", (found[-1].id,), access=access)
+        return found
 
     def scores(
         self, query: Vectors, *, access: int, after: int = 0, among: Sequence[int] = ()

@@ -15,8 +15,11 @@ that waits; the others find themselves done when the lock comes to them. No time
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -24,11 +27,13 @@ from anyio import CancelScope, CapacityLimiter, to_thread
 
 from dyntaskmas_nb.errors import StoreError
 from dyntaskmas_nb.sacms.authority import Authority, Outcome
+from dyntaskmas_nb.sacms.change import Change, Put
+from dyntaskmas_nb.sacms.distribution import Delivery, Subscription
 from dyntaskmas_nb.sacms.embed import Embedder, LexicalHashing, embed_units
 from dyntaskmas_nb.sacms.home import own, prepare
 from dyntaskmas_nb.sacms.index import Index
 from dyntaskmas_nb.sacms.node import ContextNode, NodeId, check_count, check_name, check_result
-from dyntaskmas_nb.sacms.store import Answer, Hit, check_query
+from dyntaskmas_nb.sacms.store import EXPLAINED, Answer, Considered, Hit, NodeLocks, check_query, considered
 
 if TYPE_CHECKING:
     from dyntaskmas_nb.sacms.embed import Vectors
@@ -41,7 +46,7 @@ _ASK_AT_LEAST = 32  # versions asked of the index, so that a few outdated ones d
 class _Ticket:
     """A batch that waits for a commit, and what became of it."""
 
-    nodes: tuple[ContextNode, ...]
+    changes: tuple[Change, ...]
     outcome: Outcome | None = None
 
 
@@ -62,17 +67,22 @@ class ChromaStore:
         except BaseException:
             self._lock.close()
             raise
-        self.index = Index(self.path / "index", self.path / "index.log", self._authority)
+        self.index = self._new_index()
         self._waiting: list[_Ticket] = []
         self._leading = anyio.Lock()
         self._writing, self._reading = CapacityLimiter(1), CapacityLimiter(1)
+        self._locks = NodeLocks()
         self._closed = False
 
     # -- ContextStore ------------------------------------------------------------------------------
     async def put(self, nodes: Sequence[ContextNode]) -> tuple[int, ...]:
-        """See `ContextStore.put`. Writers of the same moment share one commit."""
+        """See `ContextStore.put`."""
+        return await self.write([Put(node=node) for node in nodes])
+
+    async def write(self, changes: Sequence[Change]) -> tuple[int, ...]:
+        """See `ContextStore.write`. Writers of the same moment share one commit."""
         self._check_open()
-        ticket = _Ticket(tuple(nodes))
+        ticket = _Ticket(tuple(changes))
         self._waiting.append(ticket)
         try:
             async with self._leading:
@@ -96,15 +106,90 @@ class ChromaStore:
         """See `ContextStore.children`."""
         return await self._nodes("parent = ? ORDER BY id", (check_name(id, "the id"),), access)
 
+    async def domains(self, *, access: int) -> tuple[str, ...]:
+        """See `ContextStore.domains`."""
+        nodes = await self._nodes("parent IS NULL GROUP BY domain ORDER BY domain", (), access)
+        return tuple(node.domain for node in nodes)
+
     async def roots(self, domain: str, *, access: int) -> tuple[ContextNode, ...]:
         """See `ContextStore.roots`."""
         name = check_name(domain, "the domain")
         return await self._nodes("parent IS NULL AND domain = ? ORDER BY id", (name,), access)
 
+    async def subtree(self, id: NodeId, *, access: int) -> tuple[ContextNode, ...]:
+        """See `ContextStore.subtree`."""
+        name, level = NodeId(check_name(id, "the id")), check_count(access, "access")
+        return await self._read(lambda: self._authority.below(name, access=level))
+
+    async def versions(self, id: NodeId, *, access: int) -> tuple[ContextNode, ...]:
+        """See `ContextStore.versions`."""
+        return await self._nodes("id = ? ORDER BY version", (check_name(id, "the id"),), access, every=True)
+
     async def query(self, text: str, *, access: int, theta: float | None = None, k: int = 10) -> Answer:
         """See `ContextStore.query`."""
         theta = check_query(text, access, theta, k, self.embedder)
         return await self._in_thread(lambda: self._search(text, access, theta, k))
+
+    async def explain(
+        self, text: str, *, access: int, theta: float | None = None, k: int = 10
+    ) -> tuple[Considered, ...]:
+        """See `ContextStore.explain`; compares with every node."""
+        theta = check_query(text, access, theta, k, self.embedder)
+
+        def look() -> tuple[Considered, ...]:
+            unit = embed_units(self.embedder, [text])[0]
+            with self._authority.snapshot():
+                scores = self._authority.scores(unit, access=access)
+                ranked = [(-minus, seq) for minus, seq in sorted((-score, seq) for score, seq in scores)]
+                nodes = {
+                    score_seq[1]: self._authority.nodes("seq = ?", (score_seq[1],), access=access)[0]
+                    for score_seq in ranked[: k + EXPLAINED]
+                }
+            return considered(((score, nodes[seq]) for score, seq in ranked[: k + EXPLAINED]), text, theta, k)
+
+        return await self._in_thread(look)
+
+    def lock(self, *ids: NodeId) -> AbstractAsyncContextManager[None]:
+        """See `ContextStore.lock`."""
+        return self._locks.hold(ids)
+
+    # -- distribution ------------------------------------------------------------------------------
+    async def subscribe(self, subscription: Subscription) -> None:
+        """See `ContextStore.subscribe`."""
+        await self._in_thread(lambda: self._authority.subscribe(subscription))
+
+    async def unsubscribe(self, agent: str) -> None:
+        """See `ContextStore.unsubscribe`."""
+        await self._in_thread(lambda: self._authority.unsubscribe(agent))
+
+    async def deliveries(self, agent: str, *, most: int = 100) -> tuple[tuple[Delivery, ContextNode], ...]:
+        """See `ContextStore.deliveries`."""
+        count = check_count(most, "most", least=1)
+        return tuple(await self._in_thread(lambda: self._authority.deliveries(agent, count)))
+
+    async def acknowledge(self, agent: str, seq: int) -> None:
+        """See `ContextStore.acknowledge`."""
+        await self._in_thread(lambda: self._authority.acknowledge(agent, check_count(seq, "seq")))
+
+    async def reembed(self, embedder: Embedder) -> int:
+        """Change the embedder: make all vectors anew, then the index; return how many nodes there are.
+
+        Reads and writes wait meanwhile. The old index goes first: vectors of two embedders are never mixed,
+        whenever the process ends.
+        """
+        self._check_open()
+        async with self._leading, self._reading:
+            await to_thread.run_sync(self.index.close)
+            await to_thread.run_sync(partial(rmtree, self.path / "index", ignore_errors=True))
+            try:
+                count = await to_thread.run_sync(self._authority.reembed, embedder, limiter=self._writing)
+                self.embedder = embedder
+            finally:
+                self.index = self._new_index()
+        return count
+
+    def _new_index(self) -> Index:
+        return Index(self.path / "index", self.path / "index.log", self._authority)
 
     async def result_of(
         self, run: str, task: str, attempt: int | None = None, *, access: int
@@ -139,7 +224,7 @@ class ChromaStore:
     # -- inside ------------------------------------------------------------------------------------
     async def _commit(self) -> None:
         taken, self._waiting = self._waiting, []
-        batches = [ticket.nodes for ticket in taken]
+        batches = [ticket.changes for ticket in taken]
         try:
             outcomes, last, stale = await to_thread.run_sync(
                 self._authority.commit, batches, limiter=self._writing
@@ -179,12 +264,16 @@ class ChromaStore:
             nodes = [self._authority.nodes("seq = ?", (seq,), access=access)[0] for _, seq in ranked]
         return tuple(Hit(node=node, relevance=-minus) for node, (minus, _) in zip(nodes, ranked, strict=True))
 
-    async def _nodes(self, where: str, values: Sequence[object], access: int) -> tuple[ContextNode, ...]:
+    async def _nodes(
+        self, where: str, values: Sequence[object], access: int, *, every: bool = False
+    ) -> tuple[ContextNode, ...]:
         level = check_count(access, "access")
+        return await self._read(lambda: self._authority.nodes(where, values, access=level, every=every))
 
+    async def _read(self, look: Callable[[], list[ContextNode]]) -> tuple[ContextNode, ...]:
         def read() -> tuple[ContextNode, ...]:
             with self._authority.snapshot():
-                return tuple(self._authority.nodes(where, values, access=level))
+                return tuple(look())
 
         return await self._in_thread(read)
 

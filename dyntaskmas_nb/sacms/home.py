@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from dyntaskmas_nb.errors import StoreError
-from dyntaskmas_nb.sacms.authority import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, connect
+from dyntaskmas_nb.sacms.authority import APPLICATION_ID, OUTBOX, SCHEMA, SCHEMA_VERSION, connect
 from dyntaskmas_nb.sacms.embed import Embedder
 
 
@@ -76,6 +76,9 @@ def _check(database: Path, embedder: Embedder) -> None:
         (kind,), (version,) = (
             db.execute(f"PRAGMA {n}").fetchone() for n in ("application_id", "user_version")
         )
+        if (kind, version) == (APPLICATION_ID, 2):
+            db.executescript(f"BEGIN IMMEDIATE; {OUTBOX} COMMIT;")
+            version = SCHEMA_VERSION
         if (kind, version) != (APPLICATION_ID, SCHEMA_VERSION):
             raise StoreError(f"{database} is no context store of this version. Choose another directory.")
         db.execute("PRAGMA journal_mode=WAL")

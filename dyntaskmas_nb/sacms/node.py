@@ -18,9 +18,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import NewType, TypeAlias
+from typing import Any, NewType, TypeAlias
 from urllib.parse import quote
 
 import orjson
@@ -77,6 +77,16 @@ def result_id(run: str, task: str, attempt: int) -> NodeId:
     return NodeId(f"result/{_quoted(run)}/{_quoted(task)}/{attempt}")
 
 
+def name_within(id: NodeId, run: str) -> str:
+    """Return a node's id without the name of `run`, so that equal runs tell it equally.
+
+    >>> name_within(result_id("r1", "flight", 2), "r1")
+    'result/flight/2'
+    """
+    own = f"result/{_quoted(run)}/"
+    return f"result/{id.removeprefix(own)}" if id.startswith(own) else id
+
+
 @lru_cache(maxsize=1024)
 def _quoted(name: str) -> str:
     return quote(name, safe="")
@@ -89,6 +99,20 @@ def embedded_text(node: ContextNode) -> str:
     'hotel\ntwo nights'
     """
     return " ".join(sorted(node.tags)) + "\n" + node.text if node.tags else node.text
+
+
+def difference(old: ContextNode, new: ContextNode) -> dict[str, tuple[Any, Any]]:
+    """What differs between two versions of a node: field → (old, new), `version` and times left out.
+
+    >>> from dataclasses import replace
+    >>> one = ContextNode(id=NodeId("n"), domain="d", text="two nights", tags=frozenset({"hotel"}))
+    >>> difference(one, replace(one, text="three nights", version=2))
+    {'text': ('two nights', 'three nights')}
+    """
+    names = [field.name for field in fields(ContextNode)]
+    pairs = {name: (getattr(old, name), getattr(new, name)) for name in names}
+    left_out = {"version", "created", "updated"}
+    return {name: pair for name, pair in pairs.items() if name not in left_out and pair[0] != pair[1]}
 
 
 def check_text(value: object, where: str, *, limit: int = MAX_TEXT, empty: bool = True) -> str:

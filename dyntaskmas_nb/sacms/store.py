@@ -7,28 +7,28 @@
 | {n : rel > θ ∧ access(n) ≤ access(a)}, Eq. 15 | `ContextStore.query` |
 
 The access test is part of every read, inside the store: a hidden node is never fetched, and hidden and
-missing look alike. `put` is the engine's side and is trusted: it takes no level. Times come with the nodes.
-
-The laws of the forest, checked by `check_batch` on a whole batch before it is written:
-
-1. A parent is in the store, or earlier in the batch, and a node keeps its place: so there is no cycle.
-2. A node lies in its parent's domain.
-3. A node's level is at least its parent's. # Paper silent: we chose this because a readable child under
-   a hidden parent would give away that the parent exists, in every walk of the tree.
+missing look alike. Writing is the engine's side and is trusted: it takes no level. Times come with the nodes.
+What a transaction may ask for, and the laws of the forest, are in `change`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, Protocol
+
+import anyio
 
 from dyntaskmas_nb.errors import InvalidInput
+from dyntaskmas_nb.sacms.change import Change
+from dyntaskmas_nb.sacms.distribution import Delivery, Subscription
 from dyntaskmas_nb.sacms.embed import Embedder
-from dyntaskmas_nb.sacms.node import ContextNode, NodeId, check_count, check_text
+from dyntaskmas_nb.sacms.node import ContextNode, NodeId, check_count, check_name, check_text
+from dyntaskmas_nb.sacms.tags import extract_tags
 
 MAX_K = 10_000  # hits of one query
-MAX_BATCH = 10_000  # nodes of one `put`
+EXPLAINED = 50  # nodes that `explain` names beyond the k that a query gives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,18 @@ class Answer:
         return len(self.hits)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """A node that a query looked at: its relevance, the tags it shares with the query, and the verdict."""
+
+    id: NodeId
+    version: int
+    access: int
+    relevance: float
+    shared_tags: tuple[str, ...]
+    verdict: Literal["given", "not above θ", "beyond k"]
+
+
 class ContextStore(Protocol):
     """A forest of context nodes that agents share."""
 
@@ -65,15 +77,21 @@ class ContextStore(Protocol):
     def embedder(self) -> Embedder:
         """What makes this store's vectors."""
 
-    async def put(self, nodes: Sequence[ContextNode]) -> tuple[int, ...]:
-        """Write `nodes`, all or none, and return their new versions in the same order.
+    async def write(self, changes: Sequence[Change]) -> tuple[int, ...]:
+        """Make `changes`, all or none; return the node's new version for each, 0 for a deletion.
 
-        When it returns, the nodes are durable (as far as the store is at all) and every later read sees
-        them. If it is cancelled, the nodes may or may not have been written: all or none all the same.
+        When it returns, they are durable (as far as the store is at all), every later read sees them, and
+        who subscribed to them has a delivery. If it is cancelled, all or none were made all the same.
 
-        Raises InvalidInput if a node is not acceptable or a law of the forest would be broken, StoreError if
-        the store is closed or could not write; nothing was written then.
+        Raises InvalidInput or VersionConflict if a change cannot be made, StoreError if the store is closed
+        or could not write; nothing was written then.
         """
+
+    async def put(self, nodes: Sequence[ContextNode]) -> tuple[int, ...]:
+        """Write `nodes` as they are: `write` of a `Put` each."""
+
+    def lock(self, *ids: NodeId) -> AbstractAsyncContextManager[None]:
+        """Hold these nodes against others who lock them, from reading to writing; none can deadlock."""
 
     async def get(self, id: NodeId, *, access: int) -> ContextNode | None:
         """Return the current version of a node, or None if it is missing or above level `access`."""
@@ -81,8 +99,17 @@ class ContextStore(Protocol):
     async def children(self, id: NodeId, *, access: int) -> tuple[ContextNode, ...]:
         """Return the children of a node that level `access` may read, by id; none if it is hidden."""
 
+    async def domains(self, *, access: int) -> tuple[str, ...]:
+        """Return the domains of which level `access` may read anything, in order."""
+
     async def roots(self, domain: str, *, access: int) -> tuple[ContextNode, ...]:
         """Return the first level of a domain's tree (Eq. 7) that level `access` may read, by id."""
+
+    async def subtree(self, id: NodeId, *, access: int) -> tuple[ContextNode, ...]:
+        """Return a node and all below it that level `access` may read, each before its children, by id."""
+
+    async def versions(self, id: NodeId, *, access: int) -> tuple[ContextNode, ...]:
+        """Return every version of a node that level `access` may read, oldest first, deleted ones too."""
 
     async def query(self, text: str, *, access: int, theta: float | None = None, k: int = 10) -> Answer:
         """Return the `k` nodes most relevant to `text` among those level `access` may read (Eqs. 13–15).
@@ -94,6 +121,29 @@ class ContextStore(Protocol):
         self, run: str, task: str, attempt: int | None = None, *, access: int
     ) -> ContextNode | None:
         """Return the result that a task's attempt committed (None: its latest), for adoption on resume."""
+
+    async def explain(
+        self, text: str, *, access: int, theta: float | None = None, k: int = 10
+    ) -> tuple[Considered, ...]:
+        """Say of the nodes nearest to `text`, the best first, why `query` gives them or not.
+
+        Nodes above level `access` are neither named nor counted.
+        """
+
+    async def subscribe(self, subscription: Subscription) -> None:
+        """Have an agent told of what is written from now on (Alg. 3); replaces its former subscription."""
+
+    async def unsubscribe(self, agent: str) -> None:
+        """End an agent's subscription, and drop what it was not told yet."""
+
+    async def deliveries(self, agent: str, *, most: int = 100) -> tuple[tuple[Delivery, ContextNode], ...]:
+        """Return what an agent is to be told, with the version written, oldest first, until acknowledged.
+
+        The agent's level is tested again: what was hidden from it since is left out.
+        """
+
+    async def acknowledge(self, agent: str, seq: int) -> None:
+        """Drop an agent's deliveries up to number `seq`."""
 
     async def aclose(self) -> None:
         """Free everything; later calls raise `StoreError`. Closing twice is allowed."""
@@ -113,43 +163,40 @@ def check_query(text: object, access: object, theta: float | None, k: object, em
     return float(theta)
 
 
-class Place(NamedTuple):
-    """Where a stored node stands in the forest."""
-
-    domain: str
-    parent: NodeId | None
-    access: int
-
-
-def check_batch(nodes: Sequence[ContextNode], place: Callable[[NodeId], Place | None]) -> None:
-    """Check that `nodes` obey the laws of the forest, where `place` tells how a stored node stands.
-
-    Raises InvalidInput if they do not, if an id comes twice, or if there are more than `MAX_BATCH` nodes.
-    """
-    if len(nodes) > MAX_BATCH:
-        raise InvalidInput(f"one put takes at most {MAX_BATCH} nodes; this one has {len(nodes)}. Split it.")
-    earlier: dict[NodeId, Place] = {}
-    for node in nodes:
-        name = f"node {node.id!r:.80}"
-        if node.id in earlier:
-            raise InvalidInput(f"{name} comes twice in one put. Keep one of them.")
-        here, stored = Place(node.domain, node.parent, node.access), place(node.id)
-        if stored not in {None, here}:
-            raise InvalidInput(
-                f"{name} is stored with another (domain, parent, level) than {tuple(here)!r:.200}. "
-                "put replaces what a node says, not where it stands; give its own."
-            )
-        if stored is None and node.parent is not None:
-            _check_parent(node, earlier.get(node.parent) or place(node.parent))
-        earlier[node.id] = here
-
-
-def _check_parent(node: ContextNode, above: Place | None) -> None:
-    name = f"node {node.id!r:.80}"
-    if above is None:
-        raise InvalidInput(f"{name} has the parent {node.parent!r:.80}, which does not exist. Put it first.")
-    if node.domain != above.domain or node.access < above.access:
-        raise InvalidInput(
-            f"{name} is in domain {node.domain!r:.80} on level {node.access}, its parent in "
-            f"{above.domain!r:.80} on {above.access}. Stay in its domain and at least on its level."
+def considered(
+    scored: Iterable[tuple[float, ContextNode]], text: str, theta: float, k: int
+) -> tuple[Considered, ...]:
+    """What `explain` says of nodes with their relevance, the best first."""
+    asked = extract_tags(text)
+    return tuple(
+        Considered(
+            id=node.id,
+            version=node.version,
+            access=node.access,
+            relevance=relevance,
+            shared_tags=tuple(sorted(asked & node.tags)),
+            verdict="not above θ" if relevance <= theta else "given" if place < k else "beyond k",
         )
+        for place, (relevance, node) in enumerate(scored)
+    )
+
+
+class NodeLocks:
+    """A lock for each node that somebody holds or waits for; taken in the order of ids, so none deadlocks."""
+
+    def __init__(self) -> None:
+        self._locks: dict[NodeId, anyio.Lock] = {}
+
+    @asynccontextmanager
+    async def hold(self, ids: Iterable[NodeId]) -> AsyncIterator[None]:
+        """Hold all of `ids`."""
+        wanted = sorted({NodeId(check_name(id, "the id")) for id in ids})
+        try:
+            async with AsyncExitStack() as stack:
+                for id in wanted:
+                    await stack.enter_async_context(self._locks.setdefault(id, anyio.Lock()))
+                yield
+        finally:
+            for id in wanted:
+                if id in self._locks and not self._locks[id].locked():
+                    del self._locks[id]

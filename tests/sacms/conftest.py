@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dyntaskmas_nb.sacms.chroma import ChromaStore
+from dyntaskmas_nb.sacms.embed import Embedder
 from dyntaskmas_nb.sacms.memory import MemoryStore
 from dyntaskmas_nb.sacms.node import ContextNode, NodeId, Provenance, result_id
 
@@ -34,9 +35,9 @@ def result() -> Make:
     return node
 
 
-def without_index(path: Path) -> ChromaStore:
+def without_index(path: Path, embedder: Embedder | None = None) -> ChromaStore:
     """A store whose index stays off: it answers exactly. Tests of the index have stores of their own."""
-    store = ChromaStore(path)
+    store = ChromaStore(path, embedder)
     store.index.start = lambda: None
     return store
 
