@@ -45,6 +45,8 @@ from dyntaskmas_nb.core.event import (
     CommandApplied,
     CommandRejected,
     CommandSubmitted,
+    ContextGiven,
+    ContextNote,
     DeltaApplied,
     DeltaRejected,
     DeltaSubmitted,
@@ -250,6 +252,8 @@ specs = st.builds(
 settings = st.builds(Settings, seed=st.integers(-9, 9), seconds_per_unit=positive_quarters)
 _t, _n = numbers, st.integers(0, 99)
 
+notes = st.builds(ContextNote, id=ids, version=_n, tokens=_n, relevance=st.none() | numbers)
+gaps = st.lists(st.tuples(text, text), max_size=2).map(tuple)
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(RunStarted, _t, text, settings, st.lists(specs, max_size=2).map(tuple), st.booleans()),
     st.builds(RunReopened, _t),
@@ -257,11 +261,12 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(CommandSubmitted, _t, _n, commands, text),
     st.builds(PlanFailed, _t, text, text),
     st.builds(TaskDone, _t, ids, _n, results, _n),
-    st.builds(TaskFailed, _t, ids, _n, text, st.booleans()),
+    st.builds(TaskFailed, _t, ids, _n, text, st.booleans(), _n),
     st.builds(TaskStopped, _t, ids, _n, st.booleans()),
     st.builds(
         MonitorDecided, _t, ids, _n, st.sampled_from(["retry", "reassign", "skip", "ask", "rule"]), text
     ),
+    st.builds(ContextGiven, _t, ids, _n, st.lists(notes, max_size=2).map(tuple), gaps, _n, st.booleans()),
     st.builds(ResultsShared, _t, text, st.dictionaries(ids, results, max_size=3)),
     st.builds(Woke, _t, ids),
     st.builds(TurnEnded, _t),

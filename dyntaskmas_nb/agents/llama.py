@@ -10,7 +10,7 @@ from dyntaskmas_nb.agents.context import Context, Item
 from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.prompts import REFUSAL, agent_messages
 from dyntaskmas_nb.core.task import Task
-from dyntaskmas_nb.errors import AgentError, BackendError, InvalidOutput
+from dyntaskmas_nb.errors import AgentError, BackendError
 from dyntaskmas_nb.llm.price import Price
 from dyntaskmas_nb.llm.protocol import Backend, Message, Request, complete
 
@@ -35,11 +35,14 @@ class LlamaAgent:
         caps = self._backend.caps
         try:
             completion = await complete(self._backend, self._request(task, context))
-            text = completion.text.strip().encode("utf-8", "replace").decode()
-            if not text:
-                raise InvalidOutput(f"{self._backend.name} gave an empty answer for {task.id!r}.")
         except BackendError as error:
             raise AgentError(str(error), retryable=error.retryable) from error
+        text = completion.text.strip().encode("utf-8", "replace").decode()
+        read, written = completion.prompt_tokens, completion.completion_tokens
+        tokens, cost = read + written, self._price.of(read, written)
+        if not text:
+            empty = f"{self._backend.name} gave an empty answer for {task.id!r}."
+            raise AgentError(empty, tokens=tokens, cost=cost)
         if caps.refuses and text.startswith(REFUSAL):
             raise AgentError(
                 f"The embedded teaching model declined {task.id!r} (role {task.role!r}): it only knows "
@@ -47,9 +50,10 @@ class LlamaAgent:
                 f'Kit(agents={{"{task.role}": function}}), or connect a real Llama, '
                 'Kit(model="http://127.0.0.1:8000/v1").',
                 retryable=False,
+                tokens=tokens,
+                cost=cost,
             )
-        read, written = completion.prompt_tokens, completion.completion_tokens
-        return Answer(result=text, tokens=read + written, cost=self._price.of(read, written))
+        return Answer(result=text, tokens=tokens, cost=cost)
 
     def _request(self, task: Task, context: Context) -> Request:
         caps = self._backend.caps

@@ -325,8 +325,9 @@ class Engine:
                             self.now(), task.id, attempt, answer.result, answer.tokens, answer.cost
                         )
                     except AgentError as error:
+                        said, spent = _said(error), (error.tokens, error.cost)
                         outcome = events.TaskFailed(
-                            self.now(), task.id, attempt, _said(error), error.retryable
+                            self.now(), task.id, attempt, said, error.retryable, *spent
                         )
                     except Exception as error:
                         log.exception("task %s failed unexpectedly", task.id)

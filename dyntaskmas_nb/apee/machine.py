@@ -103,6 +103,7 @@ class Machine:
             events.TaskFailed: self._on_outcome,
             events.TaskStopped: self._on_outcome,
             events.MonitorDecided: lambda event: on_monitor(self, event),
+            events.ContextGiven: lambda event: None,  # for whoever reads the log
             events.Woke: lambda event: self.ledger.wake(event.task, event.t),
             events.TurnEnded: self._on_turn,
         }
@@ -320,9 +321,10 @@ class Machine:
         done = isinstance(event, events.TaskDone)
         counts = done or not (why or isinstance(event, events.TaskStopped))
         self.dispatcher.free(id, record, t, success=done if counts else None)
-        if isinstance(event, events.TaskDone):
+        if not isinstance(event, events.TaskStopped):
             self.tokens += event.tokens
             self.cost += event.cost
+        if isinstance(event, events.TaskDone):
             if why in ("", "cancel") and self.ledger.holds(id, record.task, record.inputs):
                 self.ledger.finish(id, record, event.result, t)
             else:  # it was faster than the request to stop; perhaps the edit is undone meanwhile

@@ -44,6 +44,7 @@ _WORDS: dict[type, str] = {
     event.TaskFailed: "{0.task!r} failed: {0.error}",
     event.TaskStopped: "{0.task!r} was stopped",
     event.MonitorDecided: "{0.task!r}: {0.decision}. {0.reason}",
+    event.ContextGiven: "{0.task!r} was told of {0.items[0].id!r} while it worked",
     event.StateChanged: "{0.task!r} is {0.state}: {0.reason}",
     event.BreakpointHit: "paused {0.when} {0.task!r}",
     event.RunEnded: "the run ended: {0.status}. {0.reason}",
@@ -151,6 +152,8 @@ def history_of(log: Sequence[Event]) -> History:
     for place, cause, facts in taken_in(log):
         seq, by = place, getattr(cause, "by", "")
         told = not isinstance(cause, event.TurnEnded | event.Woke)
+        if isinstance(cause, event.ContextGiven):
+            told, by = cause.pushed, agents.get((cause.task, cause.attempt), "")
         if isinstance(cause, event.TaskDone | event.TaskFailed | event.TaskStopped):
             by = agents.pop((cause.task, cause.attempt), "")
             told = bool(by)  # else it came too late

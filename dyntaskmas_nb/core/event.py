@@ -86,12 +86,14 @@ class TaskDone(Moment):
 
 @dataclass(slots=True)
 class TaskFailed(Moment):
-    """An attempt failed; `retryable` False ends the task at once."""
+    """An attempt failed, and what it spent all the same; `retryable` False ends the task at once."""
 
     task: TaskId
     attempt: int
     error: str
     retryable: bool = True
+    tokens: int = 0
+    cost: float = 0.0
 
 
 @dataclass(slots=True)
@@ -119,6 +121,34 @@ class ResultsShared(Moment):
 
     source: str
     results: dict[TaskId, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextNote:
+    """A node that an agent was given, its tokens, and its relevance, None for a predecessor's result.
+
+    `id` is the node's in the context store, without the name of this run where it holds that.
+    """
+
+    id: str
+    version: int
+    tokens: int
+    relevance: float | None = None
+
+
+@dataclass(slots=True)
+class ContextGiven(Moment):
+    """What an agent was given to read for an attempt; `left_out` are titles and reasons.
+
+    `pushed`: while it worked, because it was written just then and concerns what the agent works on (Alg. 3).
+    """
+
+    task: TaskId
+    attempt: int
+    items: tuple[ContextNote, ...]
+    left_out: tuple[tuple[str, str], ...]
+    tokens: int
+    pushed: bool = False
 
 
 @dataclass(slots=True)
@@ -225,6 +255,7 @@ Input: TypeAlias = (
     | TaskStopped
     | MonitorDecided
     | RunReopened
+    | ContextGiven
     | Woke
     | PlanFailed
     | DeltaSubmitted

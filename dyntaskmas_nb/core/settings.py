@@ -19,7 +19,7 @@ from dyntaskmas_nb.errors import InvalidInput
 #: A role that every agent with it can stand in for.
 ANY_ROLE = "*"
 #: What every attempt of a run was made under, and so stays as it is.
-FIXED = frozenset({"seed", "modelled_transfers", "seconds_per_information", "routing_table"})
+FIXED = frozenset({"seed", "push", "modelled_transfers", "seconds_per_information", "routing_table"})
 #: The longest wait before another attempt, in seconds, jitter aside.
 RETRY_LONGEST = 60.0
 
@@ -66,6 +66,8 @@ class Settings:
     monitor : role of the agent that decides on failed attempts, or "" for the fixed rule.
     routing : "on" prefers agents that did well at a role and learns from each attempt, "frozen" only prefers.
     routing_table : what an earlier run learned (`run.routing()`), to start from.
+    push : θ of Alg. 3: what is written while an agent works reaches it when the two share more of their tags
+        (Eq. 12); None for never.
     stop_grace : seconds that a cancelled attempt has to stop before it is abandoned.
     budget : what the run may spend.
     """
@@ -82,6 +84,7 @@ class Settings:
     monitor: str = ""
     routing: Literal["off", "on", "frozen"] = "off"
     routing_table: Mapping[str, Any] = field(default_factory=dict)
+    push: float | None = None
     stop_grace: float = 2.0
     budget: Budget = Budget()
 
@@ -113,6 +116,10 @@ def check_settings(settings: Settings) -> None:
         _amount(getattr(settings, name), name, above=0.0)
     for name in ("retry_delay", "retry_jitter", "stop_grace"):
         _amount(getattr(settings, name), name)
+    if settings.push is not None:
+        _amount(settings.push, "push")
+        if settings.push > 1:
+            raise InvalidInput(f"push is a share from 0 to 1, not {settings.push!r}; leave it out for never.")
     if settings.retry_jitter > 1:
         raise InvalidInput(f"retry_jitter is a share from 0 to 1, not {settings.retry_jitter!r}.")
     check_count(settings.agents_per_role, "agents_per_role")

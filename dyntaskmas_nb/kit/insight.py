@@ -6,6 +6,7 @@ from typing import Any
 
 from dyntaskmas_nb.apee.explain import Explanation, explain
 from dyntaskmas_nb.apee.forecast import Durations, Forecast, Preview, preview, slack
+from dyntaskmas_nb.apee.manifest import Manifest, manifest_of
 from dyntaskmas_nb.core.codec import decode, encode
 from dyntaskmas_nb.core.command import Command, Configure
 from dyntaskmas_nb.core.delta import Delta
@@ -38,6 +39,14 @@ class Insight(Access):
         Raises `InvalidInput` when there is no such task.
         """
         return self._read(lambda: explain(self._machine, self._machine.graph[id].id))
+
+    def manifest(self, id: TaskId) -> Manifest:
+        """What the latest attempt at task `id` was given to read, and what was left out, and why.
+
+        Raises `InvalidInput` when there is no such task.
+        """
+        machine = self._machine
+        return self._read(lambda: manifest_of(machine, machine.log, machine.graph[id].id))
 
     def preview(self, change: Delta | Command | None = None, **settings: object) -> Preview:
         """What a Δ, a command or settings would do: makespan, critical path and order, before and after.

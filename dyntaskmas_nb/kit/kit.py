@@ -40,6 +40,8 @@ from dyntaskmas_nb.llm.connect import connect
 from dyntaskmas_nb.llm.limits import Limited, Limits
 from dyntaskmas_nb.llm.price import Price, price_of
 from dyntaskmas_nb.llm.protocol import Backend
+from dyntaskmas_nb.sacms.analyser import SemanticAnalyser
+from dyntaskmas_nb.sacms.embed import Embedder, embedder_of
 
 T = TypeVar("T")
 ClockName = Literal["real", "virtual"]
@@ -60,6 +62,9 @@ class Kit:
     seed : feeds everything drawn at random.
     max_tasks : the most subtasks a plan may have.
     max_depth : how often tasks are decomposed (Alg. 1): 1 plans the sentence, 2 its larger subtasks too.
+    embedder : what makes text comparable in the context store: None for shared words and word parts, a
+        sentence-transformers model on this machine by name or path, a function of texts, or an `Embedder`.
+    analyser : says what a text is about (Eq. 9): rules and small ontologies, or any `SemanticAnalyser`.
     limits : rate limits of the model for all runs together: ``{"requests_per_second": 2,
         "tokens_per_minute": 60_000, "concurrent": 8}``.
     prices : of a million tokens by model name, "*" for any: ``{"*": {"input": 0.5, "output": 2.0}}``.
@@ -89,6 +94,8 @@ class Kit:
         seed: int = 0,
         max_tasks: int = MAX_TASKS,
         max_depth: int = 1,
+        embedder: str | Path | Callable[..., Any] | Embedder | None = None,
+        analyser: SemanticAnalyser | None = None,
         limits: Limits | Mapping[str, float] | None = None,
         prices: Mapping[str, Price | Mapping[str, float]] | None = None,
     ) -> None:
@@ -107,7 +114,7 @@ class Kit:
         behaviours = Behaviours(agents, self.backend, price)
         if self._virtual and not agents:
             _check_virtual(self.backend, behaviours, None)
-        self._parts = Parts(self.backend, behaviours, self.home)
+        self._parts = Parts(self.backend, behaviours, self.home, embedder_of(embedder), analyser)
         self._live: weakref.WeakValueDictionary[str, Run] = weakref.WeakValueDictionary()
         self._close = weakref.finalize(self, _close_somewhere, self._parts)
 
@@ -204,9 +211,9 @@ class Kit:
         virtual, t = info.clock == "virtual", machine.log[-1].t
         if machine.ended:
             return self._launch(machine, first, virtual, [], plan=False)
-        self._parts.take(info)
         if virtual:
             _check_virtual(self.backend, self._parts.behaviours, None if machine.planning else machine.graph)
+        self._parts.take(info)
         inputs: list[Input] = [RunReopened(t), CommandSubmitted(t, 0, Pause(), by="kit")]
         return self._launch(machine, first, virtual, inputs, plan=machine.planning)
 

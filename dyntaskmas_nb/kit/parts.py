@@ -10,11 +10,14 @@ from dyntaskmas_nb.agents.roles import Behaviours
 from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.journal import Journal, Keeper, MemoryJournal, RunInfo
 from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.core.event import Input
 from dyntaskmas_nb.core.settings import ANY_ROLE, Settings
 from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.kit.background import Background
 from dyntaskmas_nb.kit.wiring import Wiring
 from dyntaskmas_nb.llm.protocol import Backend
+from dyntaskmas_nb.sacms.analyser import RuleAnalyser, SemanticAnalyser
+from dyntaskmas_nb.sacms.embed import Embedder
 from dyntaskmas_nb.sacms.memory import MemoryStore
 from dyntaskmas_nb.sacms.store import ContextStore
 
@@ -26,7 +29,16 @@ JOURNAL = "journal.sqlite"
 class Parts:
     """Owns everything of a kit that must be freed. Virtual runs keep their context in memory."""
 
-    def __init__(self, backend: Backend, behaviours: Behaviours, home: Path | None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        behaviours: Behaviours,
+        home: Path | None,
+        embedder: Embedder | None = None,
+        analyser: SemanticAnalyser | None = None,
+    ) -> None:
+        self._embedder = embedder
+        self._analyser = analyser
         self.backend = backend
         self.behaviours = behaviours
         self.home = home
@@ -42,12 +54,18 @@ class Parts:
         """The context store that real runs share: Chroma in the home directory, else in memory."""
         if self._store is None:
             if self.home is None:
-                self._store = MemoryStore()
+                self._store = MemoryStore(self._embedder)
             else:
                 from dyntaskmas_nb.sacms.chroma import ChromaStore
 
-                self._store = ChromaStore(self.home / "context")
+                self._store = ChromaStore(self.home / "context", self._embedder)
         return self._store
+
+    def analyser(self) -> SemanticAnalyser:
+        """What says what texts are about: by rules, unless another was given."""
+        if self._analyser is None:
+            self._analyser = RuleAnalyser()
+        return self._analyser
 
     def background(self, *, virtual: bool) -> Background:
         """The loop a run lives on: the shared real one, or a new virtual one."""
@@ -61,15 +79,24 @@ class Parts:
     def engine(self, machine: Machine, settings: Settings, background: Background) -> tuple[Engine, Wiring]:
         """An engine for `machine`, and the wiring behind its agents."""
         virtual = background.clock.virtual
+
+        def post(event: Input) -> None:
+            event.t = engine.now()
+            engine.post(event)
+
         wiring = Wiring(
-            store=MemoryStore() if virtual else self.store(),
+            store=MemoryStore(self._embedder) if virtual else self.store(),
             behaviours=self.behaviours,
             backend=self.backend,
             seed=settings.seed,
             inline=virtual,
             seconds_per_unit=settings.seconds_per_unit,
+            analyser=self.analyser(),
+            post=post,
+            push=settings.push,
         )
-        return Engine(machine, wiring.perform, background.clock, self.journal, wiring.decide), wiring
+        engine = Engine(machine, wiring.perform, background.clock, self.journal, wiring.decide)
+        return engine, wiring
 
     def drive(self, engine: Engine, background: Background) -> Future[None]:
         """Let the engine run on its loop; when it stops, another process may go on with the run."""

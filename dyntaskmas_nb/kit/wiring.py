@@ -6,7 +6,9 @@ The engine hands over an `Assignment` and gets an answer; what lies between is p
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -17,18 +19,23 @@ from dyntaskmas_nb.agents.roles import Behaviours
 from dyntaskmas_nb.apee.assignment import Assignment
 from dyntaskmas_nb.apee.engine import RETRY
 from dyntaskmas_nb.core.effect import AskMonitor
-from dyntaskmas_nb.core.event import MonitorDecided
+from dyntaskmas_nb.core.event import ContextGiven, ContextNote, Input, MonitorDecided
 from dyntaskmas_nb.core.task import Task, TaskId
 from dyntaskmas_nb.dtgg.reflection import step_of
 from dyntaskmas_nb.errors import AgentError, InvalidInput, StoreError
 from dyntaskmas_nb.llm.protocol import Backend
-from dyntaskmas_nb.sacms.context import gather_context
-from dyntaskmas_nb.sacms.node import ContextNode, Provenance, result_id
+from dyntaskmas_nb.sacms.analyser import RuleAnalyser, SemanticAnalyser
+from dyntaskmas_nb.sacms.context import ContextItem, gather_context
+from dyntaskmas_nb.sacms.distribution import Subscription
+from dyntaskmas_nb.sacms.node import MAX_NAME, MAX_TAGS, ContextNode, Provenance, name_within, result_id
 from dyntaskmas_nb.sacms.store import ContextStore
 from dyntaskmas_nb.sacms.tags import extract_tags
 
 DECISIONS = frozenset({"retry", "reassign", "skip", "ask", "rule"})
 log = logging.getLogger(__name__)
+
+#: Characters of a result that are analysed.
+ANALYSED = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +43,8 @@ class Wiring:
     """Everything an attempt needs besides its assignment.
 
     `inline`: under the virtual clock, where a Python function takes the seconds its complexity declares.
+    `post` puts an event into the run's inbox; `push` is θ of Alg. 3, None where nothing is pushed;
+    `listening` holds the attempts under way by the name of their subscription.
     """
 
     store: ContextStore
@@ -44,24 +53,85 @@ class Wiring:
     seed: int = 0
     inline: bool = False
     seconds_per_unit: float = 1.0
+    analyser: SemanticAnalyser = field(default_factory=RuleAnalyser)
+    post: Callable[[Input], None] = lambda event: None
+    push: float | None = None
+    listening: dict[str, Assignment] = field(default_factory=dict)
+    pushing: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def perform(self, job: Assignment) -> Answer:
         """Let an agent work on `job`; its result is in the store when this returns.
 
         Raises `AgentError`, which says in one sentence what went wrong.
         """
+        if self.push is not None and self.behaviours.accepts(job.task.role):
+            async with self._listen(job, self.push):
+                answer = await self._answer(job)
+        else:
+            answer = await self._answer(job)
+        await self.keep(job, answer)
+        if self.listening:
+            await self._deliver()
+        return answer
+
+    async def _answer(self, job: Assignment) -> Answer:
         step = step_of(job.task)
         if step is None:
-            answer = await self._work(job)
-        elif step.over(job.results):
-            answer = Answer(result=step.passed_on(job.results))
-        else:  # one task of a reflection: shown what it judges or revises, and nothing else
-            results = {id: result for id, result in job.results.items() if id in step.reads}
-            task = replace(job.task, inputs=step.inputs)
-            answer = await self._work(replace(job, task=task, results=results))
-            answer = replace(answer, result=step.concluded(answer.result, job.results))
-        await self.keep(job, answer)
-        return answer
+            return await self._work(job)
+        if step.over(job.results):
+            return Answer(result=step.passed_on(job.results))
+        # one task of a reflection: shown what it judges or revises, and nothing else
+        results = {id: result for id, result in job.results.items() if id in step.reads}
+        task = replace(job.task, inputs=step.inputs)
+        answer = await self._work(replace(job, task=task, results=results))
+        return replace(answer, result=step.concluded(answer.result, job.results))
+
+    # -- distribution (Alg. 3) -----------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _listen(self, job: Assignment, theta: float) -> AsyncIterator[None]:
+        """Let an attempt be told of what is written while it works, where more than `theta` relevant."""
+        name, tags = f"{job.run}/{job.task.id}/{job.attempt}", await self._tags(job.task)
+        wanted = Subscription(agent=name[:MAX_NAME], tags=tags, access=job.access, theta=theta)
+        self.listening[wanted.agent] = job
+        try:
+            await self.store.subscribe(wanted)
+            yield
+        except (StoreError, InvalidInput) as error:
+            raise AgentError(str(error)) from None
+        finally:
+            del self.listening[wanted.agent]
+            with anyio.CancelScope(shield=True):
+                await self.store.unsubscribe(wanted.agent)
+
+    async def _deliver(self) -> None:
+        """Hand what was written to the agents that work, in order; what is handed over is written down."""
+        async with self.pushing:
+            for name, job in list(self.listening.items()):
+                try:
+                    found = await self.store.deliveries(name)
+                    if name not in self.listening or not found:
+                        continue
+                    for delivery, node in found:
+                        if node.domain != job.run:
+                            continue
+                        title = node.provenance.task if node.provenance else node.id
+                        job.given.append(f"{title}: {node.text}")
+                        note = _note(job, node, self.backend.count_tokens(node.text), delivery.relevance)
+                        told = ContextGiven(
+                            0.0, job.task.id, job.attempt, (note,), (), note.tokens, pushed=True
+                        )
+                        self.post(told)
+                    await self.store.acknowledge(name, found[-1][0].seq)
+                except StoreError as error:  # the agent works on without it, and is told later
+                    log.warning("nothing could be delivered to %s: %s", name, error)
+
+    async def _tags(self, task: Task, result: str = "") -> frozenset[str]:
+        """What a task, and the text it gave, are about (Eq. 9)."""
+        if not (task.description or result):
+            return extract_tags(task.id.replace("_", " "), role=task.role)
+        found = await self.analyser.analyse(f"{task.description}\n{result}")
+        return frozenset([*found.tags[: MAX_TAGS - 1], task.role.strip().casefold()])
 
     async def _work(self, job: Assignment) -> Answer:
         try:
@@ -126,6 +196,8 @@ class Wiring:
             count_tokens=self.backend.count_tokens,
             run=job.run,
         )
+        notes = tuple([_note(job, item, item.tokens, item.relevance) for item in bundle.items])
+        self.post(ContextGiven(job.t, job.task.id, job.attempt, notes, bundle.left_out, bundle.tokens))
         results: dict[TaskId, object] = {}
         relevant: list[Item] = []
         shown = {item.id for item in bundle.items}
@@ -150,7 +222,7 @@ class Wiring:
             domain=job.run,
             text=text[:100_000],
             data=answer.result,
-            tags=extract_tags(job.task.description, role=job.task.role),
+            tags=await self._tags(job.task, text[:ANALYSED] if isinstance(answer.result, str) else ""),
             access=job.access,
             owner=job.agent,
             created=job.t,
@@ -168,3 +240,10 @@ class Wiring:
                     raise AgentError(f"The result could not be stored: {error}") from None
                 log.warning("the result of %s waits: %s", job.task.id, error)
                 await anyio.sleep(RETRY)
+
+
+def _note(
+    job: Assignment, what: ContextNode | ContextItem, tokens: int, relevance: float | None
+) -> ContextNote:
+    id = name_within(what.id, job.run)
+    return ContextNote(id=id, version=what.version, tokens=tokens, relevance=relevance)

@@ -30,6 +30,7 @@ class ContextItem:
     """Something an agent is given, and its tokens. `relevance` is None for predecessors."""
 
     id: NodeId
+    version: int
     title: str
     text: str
     tokens: int
@@ -87,8 +88,7 @@ async def gather_context(
         else:
             left -= tokens
             texts.add(text)
-            item = ContextItem(id=hit.node.id, title=title, text=text, tokens=tokens, relevance=hit.relevance)
-            items.append(item)
+            items.append(_item(hit.node, text, tokens, hit.relevance))
     return ContextBundle(
         items=tuple(items),
         left_out=tuple(left_out),
@@ -147,9 +147,15 @@ def _share(
         if text is None:
             left_out.append((_title(node), f"its share of {share} tokens is too small"))
             continue
-        items.append(ContextItem(id=node.id, title=_title(node), text=text, tokens=count_tokens(text)))
+        items.append(_item(node, text, count_tokens(text)))
         left -= items[-1].tokens
     return items
+
+
+def _item(node: ContextNode, text: str, tokens: int, relevance: float | None = None) -> ContextItem:
+    return ContextItem(
+        id=node.id, version=node.version, title=_title(node), text=text, tokens=tokens, relevance=relevance
+    )
 
 
 async def _relevant(

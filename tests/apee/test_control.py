@@ -16,7 +16,14 @@ from dyntaskmas_nb.core.command import (
     RetryTask,
     StepOnce,
 )
-from dyntaskmas_nb.core.event import BreakpointHit, CommandRejected, MonitorDecided, TaskDone, TaskStopped
+from dyntaskmas_nb.core.event import (
+    BreakpointHit,
+    CommandRejected,
+    MonitorDecided,
+    TaskDone,
+    TaskFailed,
+    TaskStopped,
+)
 from dyntaskmas_nb.core.settings import Budget, Settings
 from dyntaskmas_nb.core.task import Resource
 from tests.apee.driving import Driver, driver
@@ -247,3 +254,10 @@ def test_what_is_not_to_be_repeated_is_not_when_the_monitor_leaves_it_to_the_rul
     run.feed(MonitorDecided(0.0, "a", 1, "rule"))
     run.turn()
     assert run.states()["a"] == "failed"
+
+
+def test_a_failed_attempt_has_spent_too() -> None:
+    run = driver("a>b", settings=Settings(budget=Budget(tokens=15)), a={"attempts": 3})
+    run.feed(TaskFailed(run.t, "a", 1, "an empty answer", tokens=20))
+    run.turn()
+    assert ended(run) == ("failed", "The budget of 15 tokens is spent (20 used).")
