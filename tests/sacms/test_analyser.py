@@ -122,10 +122,10 @@ def test_broader_concepts_become_tags_and_relations() -> None:
 
 def test_the_longest_term_counts_and_the_commonest_concept_comes_first() -> None:
     found = analyse_text(
-        "Train station, train station, and a train", build_automaton([builtin_ontology("travel")])
+        "A train to the train station, that train station", build_automaton([builtin_ontology("travel")])
     )
     assert found.tags[:2] == ("train station", "train")
-    assert [entity.tag for entity in found.entities] == ["train station", "train station", "train"]
+    assert [entity.tag for entity in found.entities] == ["train", "train station", "train station"]
 
 
 def test_plurals_are_found_unless_they_mean_something() -> None:
@@ -285,6 +285,13 @@ def test_what_is_left_out_is_noted() -> None:
     assert len(found.notes) == 2
     assert found.notes[0].endswith(" concepts the commonest 100 were kept.")
     assert found.notes[1].endswith(" entities the first 500 were kept.")
+    assert {one.subject for one in found.relations} | {one.object for one in found.relations} <= set(
+        found.tags
+    )
+    broad = only({"name": "x", "broader": ["a", "b", "c"]}, *({"name": name} for name in "abc"))
+    chain = analyse_text("x " + " in ".join(f"#{n}" for n in range(MAX_ENTITIES)), build_automaton([broad]))
+    assert len(chain.relations) == MAX_RELATIONS
+    assert chain.notes == ("Of 502 relations the first 500 were kept.",)
     linked = " ".join(f"ryokan in #{n}," for n in range(MAX_RELATIONS + 10))
     assert analyse_text(linked, build_automaton([])).notes == ("Of 510 entities the first 500 were kept.",)
 

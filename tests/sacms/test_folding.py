@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dyntaskmas_nb.sacms.folding import MAX_CLUSTER, fold, normal, spaced
@@ -35,6 +35,8 @@ texts = st.lists(st.sampled_from(TRICKY) | st.characters(exclude_categories=["Cs
 
 
 @given(texts)
+@example("\u1100\u1161\u11a8\u1100")  # jamo compose, and are no marks
+@example("ｶﾞ")  # this mark is a letter until it is folded
 def test_the_text_is_that_of_folding_all_at_once(text: str) -> None:
     assert fold(text).text == unicodedata.normalize("NFKC", text).casefold()
 
@@ -78,10 +80,9 @@ def test_normal_is_normal(text: str) -> None:
     assert not set(normal(text)) & set("-_\n\t")
 
 
-@pytest.mark.timeout(30)
-@pytest.mark.parametrize("marks", ["\u0301\u0316" * 500_000, "\u0301" * 500_000 + "\u0316" * 500_000])
-def test_a_million_marks_take_no_quadratic_time(marks: str) -> None:
-    text = ("a" + marks)[:1_000_000]
-    folded = fold(text)
-    assert len(folded.text) <= MAX_CLUSTER
-    assert folded.source(0, len(folded.text)) == (0, 1_000_000)
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("marks", ["\u0301\u0316" * 100_000, "\u0301" * 100_000 + "\u0316" * 100_000])
+def test_many_marks_take_no_quadratic_time(marks: str) -> None:
+    folded = fold(f"a{marks}b")
+    assert len(folded.text) == MAX_CLUSTER
+    assert folded.source(0, MAX_CLUSTER) == (0, 200_002)

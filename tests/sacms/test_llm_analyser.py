@@ -20,7 +20,7 @@ from dyntaskmas_nb.llm.simulated import Fault, Simulated, constant
 from dyntaskmas_nb.sacms.analyser import Analysis, Relation, RuleAnalyser
 from dyntaskmas_nb.sacms.folding import normal
 from dyntaskmas_nb.sacms.llm_analyser import LlamaAnalyser
-from dyntaskmas_nb.sacms.llm_answer import Answer, answer_schema, grounded, read_answer
+from dyntaskmas_nb.sacms.llm_answer import MAX_ANSWER, Answer, answer_schema, grounded, read_answer
 from dyntaskmas_nb.sacms.node import MAX_TEXT
 
 RULES = RuleAnalyser()
@@ -116,6 +116,18 @@ def test_places_hold_for_every_mention_and_letter() -> None:
     assert all(one.text == text[one.start : one.end] for one in found.entities)
 
 
+async def test_names_of_types_and_relations_are_writing_or_nothing() -> None:
+    said = answer(
+        tags=["Acme", "hotel"], relations=[("Acme", name, "hotel") for name in ("a\u202eb", " ", "Owns-A")]
+    )
+    said["entities"] = [
+        {"text": text, "type": kind} for text, kind in (("Ana", "x\0"), ("Ruiz", " "), ("of", "X-Y"))
+    ]
+    found = await analyse(Model(said))
+    assert [one.type for one in found.entities][:3] == ["entity", "entity", "x y"]
+    assert [one.relation for one in found.relations if one.subject == "Acme"] == ["owns a"]
+
+
 def test_a_relation_goes_with_the_entity_that_it_was_about() -> None:
     near = Relation(subject="hotel", relation="near", object="kyoto")
     said = Answer.model_validate(answer())
@@ -168,14 +180,17 @@ def test_a_hostile_answer_is_one_sentence(said: str) -> None:
     with pytest.raises(InvalidOutput) as caught:
         read_answer(said)
     assert len(str(caught.value)) < 350
+    assert ("at most 100,000 are read" in str(caught.value)) == (len(said) > MAX_ANSWER)
 
 
 async def test_two_bad_answers_leave_the_rules_with_both_reasons() -> None:
-    found = await analyse(Model("Sorry.", {}))
+    model = Model("Sorry.", {})
+    found = await analyse(model)
     rules = await RULES.analyse(TEXT)
     assert (found.tags, found.entities, found.relations) == (rules.tags, rules.entities, rules.relations)
     assert found.by == "rules"
-    assert found.tokens > 0
+    read = [message.content for request in model.asked for message in request.messages]
+    assert found.tokens == sum(map(model.count_tokens, [*read, "Sorry.", "{}"]))
     assert found.notes == (
         "By rules alone: simulated gave no usable answer. First: The answer holds no JSON object. "
         "Then: tags: field required.",
