@@ -38,6 +38,7 @@ def replayed(run: str, events: Sequence[Event], policy: Policy | None) -> Machin
 async def adopt(engine: Engine, wiring: Wiring) -> None:
     """Take over results stored just before the process ended, so that no finished task runs twice."""
     machine = engine.machine
+    await wiring.forget(machine.run)
     for id, record in machine.records.items():
         if record.state is TaskState.DONE and wiring.inline:  # a virtual run's store was in memory
             attempt = max(record.version, 0)

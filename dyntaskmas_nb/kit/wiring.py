@@ -27,7 +27,7 @@ from dyntaskmas_nb.llm.protocol import Backend
 from dyntaskmas_nb.sacms.analyser import RuleAnalyser, SemanticAnalyser
 from dyntaskmas_nb.sacms.context import ContextItem, gather_context
 from dyntaskmas_nb.sacms.distribution import Subscription
-from dyntaskmas_nb.sacms.node import MAX_NAME, MAX_TAGS, ContextNode, Provenance, name_within, result_id
+from dyntaskmas_nb.sacms.node import MAX_TAGS, ContextNode, Provenance, name_within, result_id
 from dyntaskmas_nb.sacms.store import ContextStore
 from dyntaskmas_nb.sacms.tags import extract_tags
 
@@ -92,17 +92,30 @@ class Wiring:
     async def _listen(self, job: Assignment, theta: float) -> AsyncIterator[None]:
         """Let an attempt be told of what is written while it works, where more than `theta` relevant."""
         name, tags = f"{job.run}/{job.task.id}/{job.attempt}", await self._tags(job.task)
-        wanted = Subscription(agent=name[:MAX_NAME], tags=tags, access=job.access, theta=theta)
-        self.listening[wanted.agent] = job
+        wanted = Subscription(agent=name, tags=tags, access=job.access, theta=theta)
         try:
             await self.store.subscribe(wanted)
+            self.listening[name] = job
+        except StoreError as error:
+            log.warning("%s works without being told of anything: %s", name, error)
+        try:
             yield
-        except (StoreError, InvalidInput) as error:
-            raise AgentError(str(error)) from None
         finally:
-            del self.listening[wanted.agent]
+            self.listening.pop(name, None)
             with anyio.CancelScope(shield=True):
-                await self.store.unsubscribe(wanted.agent)
+                await self._end(name)
+
+    async def forget(self, run: str) -> None:
+        """End the subscriptions that a process which ended has left for `run`."""
+        for name in await self.store.subscribers():
+            if name.startswith(f"{run}/"):
+                await self._end(name)
+
+    async def _end(self, name: str) -> None:
+        try:
+            await self.store.unsubscribe(name)
+        except StoreError as error:  # it stays, and costs a row for what would have been told
+            log.warning("the subscription %s could not be ended: %s", name, error)
 
     async def _deliver(self) -> None:
         """Hand what was written to the agents that work, in order; what is handed over is written down."""

@@ -199,6 +199,11 @@ class Authority:
             db.execute("DELETE FROM outbox WHERE agent = ?", (agent,))
         self._subscriptions.remove(agent)
 
+    def subscribers(self) -> tuple[str, ...]:
+        """Return who subscribes, by name."""
+        with self._writing:
+            return self._subscriptions.agents()
+
     def acknowledge(self, agent: str, seq: int) -> None:
         """Drop deliveries up to `seq`."""
         with self._writing, _told("written"), self._writer as db:

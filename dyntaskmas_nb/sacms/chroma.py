@@ -162,6 +162,10 @@ class ChromaStore:
         """See `ContextStore.unsubscribe`."""
         await self._in_thread(lambda: self._authority.unsubscribe(agent))
 
+    async def subscribers(self) -> tuple[str, ...]:
+        """See `ContextStore.subscribers`."""
+        return await self._in_thread(self._authority.subscribers)
+
     async def deliveries(self, agent: str, *, most: int = 100) -> tuple[tuple[Delivery, ContextNode], ...]:
         """See `ContextStore.deliveries`."""
         count = check_count(most, "most", least=1)

@@ -119,6 +119,10 @@ class Subscriptions:
         slot = self._slots.get(agent)
         return None if slot is None else self._subscriptions[slot]
 
+    def agents(self) -> tuple[str, ...]:
+        """Return who subscribes, by name."""
+        return tuple(sorted(self._slots))
+
     def add(self, subscription: Subscription) -> None:
         """Take in a subscription, in place of the one its agent had."""
         self.remove(subscription.agent)

@@ -188,6 +188,11 @@ class MemoryStore:
         self._subscriptions.remove(agent)
         self._outbox.pop(agent, None)
 
+    async def subscribers(self) -> tuple[str, ...]:
+        """See `ContextStore.subscribers`."""
+        self._check_open()
+        return self._subscriptions.agents()
+
     async def deliveries(self, agent: str, *, most: int = 100) -> tuple[tuple[Delivery, ContextNode], ...]:
         """See `ContextStore.deliveries`."""
         self._check_open()

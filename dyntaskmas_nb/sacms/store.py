@@ -136,6 +136,9 @@ class ContextStore(Protocol):
     async def unsubscribe(self, agent: str) -> None:
         """End an agent's subscription, and drop what it was not told yet."""
 
+    async def subscribers(self) -> tuple[str, ...]:
+        """Return the agents that have a subscription, by name."""
+
     async def deliveries(self, agent: str, *, most: int = 100) -> tuple[tuple[Delivery, ContextNode], ...]:
         """Return what an agent is to be told, with the version written, oldest first, until acknowledged.
 

@@ -10,6 +10,7 @@ import pytest
 from dyntaskmas_nb import AgentSpec, Kit
 from dyntaskmas_nb.core.event import ContextGiven
 from dyntaskmas_nb.errors import InvalidInput
+from dyntaskmas_nb.sacms.distribution import Subscription
 
 TRIP = {
     "task": "A trip to Kyoto",
@@ -54,6 +55,27 @@ def test_nothing_is_pushed_unless_asked_for_and_relevant(options):
     run = trip(given, **options)
     assert not any(given.values())
     assert not [event for event in run._machine.log if isinstance(event, ContextGiven)]
+
+
+def test_nobody_stays_subscribed(tmp_path: Path):
+    seen: list = []
+
+    def work(task, context):
+        seen.append(kit._parts.going[context.run][0])
+        return "done"
+
+    with Kit(agents={"*": work}, home=tmp_path) as kit:
+        run = kit.start(TRIP, push=0.2)
+        run.result(60)
+        store = kit._parts.store()
+        assert seen
+        assert run._background.call(store.subscribers) == ()
+        lost = Subscription(agent=f"{run.id}/hotel/9", tags=frozenset({"hotel"}), access=0, theta=0)
+        run._background.call(store.subscribe, lost)  # as a killed process would leave it
+        name = run.id
+    with Kit(agents={"*": work}, home=tmp_path) as kit:
+        run = kit.open_run(name)
+        assert run._background.call(kit._parts.store().subscribers) == ()
 
 
 def test_what_is_above_an_agents_level_does_not_reach_it():

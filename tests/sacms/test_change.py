@@ -261,7 +261,9 @@ class TestDistribution:
 
     async def test_unsubscribed(self, told, make):
         await told.put([make("n", tags=frozenset({"hotel"}))])
+        assert await told.subscribers() == ("high", "low")
         await told.unsubscribe("low")
+        assert await told.subscribers() == ("high",)
         await told.subscribe(Subscription(agent="low", tags=frozenset({"hotel"}), access=0, theta=0))
         assert await told.deliveries("low") == ()
 
