@@ -62,6 +62,10 @@ class StoreError(DynTaskError):
         self.retryable = getattr(cause, "sqlite_errorname", "").startswith(passing)
 
 
+class StoreLocked(StoreError):
+    """The context store is open already, in the process that the message names."""
+
+
 class RunFailed(DynTaskError):
     """A run ended without its result; the message lists the failed tasks and why."""
 

@@ -13,7 +13,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from dyntaskmas_nb.errors import StoreError
+from dyntaskmas_nb.errors import StoreError, StoreLocked
 from dyntaskmas_nb.sacms.authority import APPLICATION_ID, OUTBOX, SCHEMA, SCHEMA_VERSION, connect
 from dyntaskmas_nb.sacms.embed import Embedder
 
@@ -34,7 +34,7 @@ def own(path: Path) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         if "locked" in str(error):
             pid = owner.read_text() if owner.exists() else "unknown"
-            raise StoreError(
+            raise StoreLocked(
                 f"the context store {path} is open in process {pid}. Close it there, or choose another."
             ) from None
         raise StoreError(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dyntaskmas_nb.sacms.chroma import ChromaStore
 from dyntaskmas_nb.sacms.context import gather_context
+from dyntaskmas_nb.sacms.distribution import Subscription
 from dyntaskmas_nb.sacms.memory import MemoryStore
 from dyntaskmas_nb.sacms.node import ContextNode, Provenance, result_id
 
@@ -77,6 +78,18 @@ async def look(store, nodes: list[ContextNode], level: int) -> list[ContextNode]
     assert {hit.node.id for hit in answer if hit.node.domain == domain} == visible
     seen += [hit.node for hit in answer]
     seen += [hit.node for hit in await store.query("hotel hidden", access=level, theta=0, k=50)]
+    for node in nodes:
+        below = await store.subtree(node.id, access=level)
+        assert {n.id for n in below} <= visible
+        assert (node.id in {n.id for n in below}) == (node.id in visible)
+        assert all(n.access <= level for n in await store.versions(node.id, access=level))
+        seen += below
+    considered = await store.explain(domain, access=level, theta=0, k=100)
+    assert {one.id for one in considered if one.id.startswith(f"result/{domain}/")} == visible
+    assert (domain in await store.domains(access=level)) == bool(visible)
+    told = await store.deliveries(f"{domain} {level}")
+    assert {delivery.node for delivery, _ in told} == visible
+    seen += [node for _, node in told]
     bundle = await gather_context(
         store,
         predecessors=[n.id for n in nodes],
@@ -96,6 +109,10 @@ async def look(store, nodes: list[ContextNode], level: int) -> list[ContextNode]
 def test_no_read_leaks(shared, shape, level):
     portal, store = shared
     nodes = plant(shape)
+    wanted = Subscription(
+        agent=f"{nodes[0].domain} {level}", tags=frozenset({nodes[0].domain}), access=level, theta=0.0
+    )
+    portal.call(store.subscribe, wanted)
     portal.call(store.put, nodes)
     for node in portal.call(look, store, nodes, level):
         assert node.access <= level

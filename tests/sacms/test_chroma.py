@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import select
 import shutil
@@ -10,13 +11,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import anyio
 import pytest
 
-from dyntaskmas_nb.errors import InvalidInput, StoreError
+from dyntaskmas_nb.errors import InvalidInput, StoreError, StoreLocked
 from dyntaskmas_nb.sacms import index as index_module
 from dyntaskmas_nb.sacms.chroma import ChromaStore
 from dyntaskmas_nb.sacms.memory import MemoryStore
@@ -81,6 +82,32 @@ async def indexed(tmp_path_factory, make):
     await store.aclose()
 
 
+def flip(index: Path) -> None:
+    """Flip bits all over every file."""
+    draw = random.Random(0)
+    for file in sorted(index.rglob("*")):
+        if file.is_file() and (data := bytearray(file.read_bytes())):
+            for place in draw.sample(range(len(data)), min(200, len(data))):
+                data[place] ^= 1 << draw.randrange(8)
+            file.write_bytes(data)
+
+
+def garbage(index: Path) -> None:
+    for file in index.rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"\xff" * 5000)
+
+
+DAMAGES = {
+    "gone": None,
+    "garbage": garbage,
+    "bits flipped": flip,
+    "database gone": lambda index: (index / "chroma.sqlite3").unlink(),
+    "database emptied": lambda index: (index / "chroma.sqlite3").write_bytes(b""),
+    "database truncated": lambda index: os.truncate(index / "chroma.sqlite3", 40_000),
+}
+
+
 class TestIndex:
     async def test_answers_like_the_store_in_memory(self, indexed, make):
         memory = MemoryStore()
@@ -109,9 +136,13 @@ class TestIndex:
         assert all(set(re.findall(r'"space": ?"(\w+)"', schema)) == {"cosine"} for schema in rows.values())
 
     @pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="reads Linux's /proc")
-    async def test_the_index_process_opens_no_port(self, indexed):
-        proc = Path(f"/proc/{indexed.index.child.pid}")
-        sockets = {os.readlink(fd) for fd in (proc / "fd").iterdir() if "socket:" in os.readlink(fd)}
+    @pytest.mark.parametrize("whose", ["index", "owner"])
+    async def test_no_port_is_opened(self, indexed, whose):
+        proc = Path(f"/proc/{indexed.index.child.pid if whose == 'index' else os.getpid()}")
+        sockets = set()
+        for number in os.listdir(proc / "fd"):
+            with suppress(FileNotFoundError):  # the one that lists them
+                sockets.add(os.readlink(proc / "fd" / number))
         tables = [
             (proc / "net" / name).read_text().splitlines()[1:] for name in ("tcp", "tcp6", "udp", "udp6")
         ]
@@ -139,17 +170,16 @@ class TestIndex:
         found, degraded = await ask(indexed, "wombat", theta=0.3)
         assert ([id for id, *_ in found], degraded) == (["new"], False)
 
-    @pytest.mark.parametrize("damage", ["gone", "garbage"])
+    @pytest.mark.parametrize("damage", DAMAGES)
     async def test_index_damaged_while_closed(self, indexed, tmp_path, monkeypatch, damage):
+        """The same answers, degraded, until it is rebuilt; nothing that is damaged brings its owner down."""
         monkeypatch.setattr(index_module, "WIPE_AT", 1)
         before, _ = await ask(indexed)
         with closing(sqlite3.connect(indexed.path / "context.db")) as db:
             db.execute("VACUUM INTO ?", (str(tmp_path / "context.db"),))
-        if damage == "garbage":
+        if damage != "gone":
             shutil.copytree(indexed.path / "index", tmp_path / "index")
-            for file in (tmp_path / "index").rglob("*"):
-                if file.is_file():
-                    file.write_bytes(b"\xff" * 5000)
+            DAMAGES[damage](tmp_path / "index")
         store = ChromaStore(tmp_path)
         assert await ask(store) == (before, True)
         assert await store.settled(PATIENCE), store.index.reason
@@ -182,6 +212,41 @@ class TestIndex:
         await store.aclose()
 
 
+class TestFullDisk:
+    async def test_nothing_is_half_written_and_it_goes_on_when_there_is_space(self, chroma, make):
+        await chroma.put([make("a", "hotel")])
+        chroma._authority._writer.execute("PRAGMA max_page_count = 40")
+        with pytest.raises(StoreError, match=r"could not be written: .*full") as caught:
+            await chroma.put([make(f"n{number}", "x" * 50_000) for number in range(20)])
+        assert caught.value.retryable
+        assert await chroma.get("n0", access=0) is None
+        assert await ask(chroma, "hotel") == ([("a", 1, 1.0)], True)
+        chroma._authority._writer.execute("PRAGMA max_page_count = 1000000")
+        assert await chroma.put([make("n0", "x" * 50_000)]) == (1,)
+
+    async def test_an_index_on_a_full_disk_leaves_exact_answers(self, tmp_path, make, monkeypatch):
+        store = ChromaStore(tmp_path / "s")
+        store.index.start = lambda: None
+        await store.put([*sentences(make, 40), make("big", "hotel kyoto " * 50)])
+        exact, _ = await ask(store)
+        await store.aclose()
+        spawn = subprocess.Popen
+
+        def limited(command, **options):  # files of the index process may have 20 kB and no more
+            return spawn(["sh", "-c", 'ulimit -f 40; exec "$@"', "sh", *command], **options)
+
+        monkeypatch.setattr(index_module.subprocess, "Popen", limited)
+        store = ChromaStore(tmp_path / "s")
+        assert not await store.settled(PATIENCE)
+        assert await ask(store) == (exact, True)
+        await store.aclose()
+        monkeypatch.undo()
+        store = ChromaStore(tmp_path / "s")
+        assert await store.settled(PATIENCE), store.index.reason
+        assert await ask(store) == (exact, False)
+        await store.aclose()
+
+
 class TestDirectory:
     async def test_everything_is_there_after_reopening(self, chroma, make, result):
         nodes = [make("a", "hotel", tags={"t"}), make("b", "bar", parent="a", access=2), result("plan", "go")]
@@ -206,8 +271,8 @@ class TestDirectory:
             [sys.executable, "-c", code, chroma.path], capture_output=True, text=True, check=False
         )
         assert done.returncode == 1
-        assert f"StoreError: the context store {chroma.path} is open in process {os.getpid()}" in done.stderr
-        with pytest.raises(StoreError, match=f"process {os.getpid()}"):
+        assert f"StoreLocked: the context store {chroma.path} is open in process {os.getpid()}" in done.stderr
+        with pytest.raises(StoreLocked, match=f"process {os.getpid()}"):
             ChromaStore(chroma.path)
 
     def test_a_file_or_a_forbidden_place_is_refused(self, tmp_path):
