@@ -9,14 +9,15 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import edits, engine, growth, schedule, virtual
+from benchmarks import context, distribution, edits, engine, growth, schedule, virtual
 from benchmarks.meter import table
 
 
 def main() -> None:
     """Measure, print, write."""
     start = time.perf_counter()
-    rows = [row for part in (engine, growth, edits, virtual, schedule) for row in part.rows()]
+    parts = (engine, growth, edits, virtual, schedule, distribution, context)
+    rows = [row for part in parts for row in part.rows()]
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
     print(table(rows))
     print(f"{machine}; {time.perf_counter() - start:.0f} s. CPU of all threads and children; medians.")
