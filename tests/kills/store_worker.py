@@ -80,8 +80,8 @@ def made(stamp: str, id: str) -> ContextNode:
     """What the put `stamp` says in node `id`; some nodes say nothing, and then have no vector."""
     rng = random.Random(f"{stamp} {id}")
     kind, number = id.split("/")
-    mark = sha1(number.encode()).hexdigest()[:8]
-    text = "" if rng.random() < 0.1 else " ".join([*rng.choices(WORDS, k=4), "pair" + mark])
+    mark = mark_of(id)
+    text = "" if rng.random() < 0.1 else " ".join([mark, *rng.sample(WORDS, 3), mark])
     return ContextNode(
         id=NodeId(id),
         domain="wide" if kind == "wide" else "pairs",
@@ -206,7 +206,9 @@ class Worker:
                     found = [*await store.roots("pairs", access=2)]
                     due = {id for id in least if id.startswith("left/")}
                 case _:
-                    found = [hit.node for hit in await store.query(mark_of(left), access=2, theta=0, k=2000)]
+                    found = [
+                        hit.node for hit in await store.query(mark_of(left), access=2, theta=0.1, k=2000)
+                    ]
                     due = self.agree(found, left, right)
             self.compare({node.id: node for node in found if node}, due, least)
             await anyio.sleep(rng.uniform(0, 0.01))
