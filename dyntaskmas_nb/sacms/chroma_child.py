@@ -37,6 +37,7 @@ class Collections:
         settings = Settings(anonymized_telemetry=False)
         self._client = chromadb.PersistentClient(directory, settings=settings)
         self._levels: dict[int, Any] = {}
+        self._searched: set[int] = set()
         for found in self._client.list_collections():
             self._collection(int(found.name.removeprefix("level_")))
 
@@ -50,6 +51,11 @@ class Collections:
                     new = [(id, unit) for id, at, unit in rows if at == level]
                     ids, units = zip(*new, strict=True)
                     self._collection(level).upsert(ids=list(ids), embeddings=_vectors(units))
+                    if level not in self._searched:
+                        # Until a collection was searched once, Chroma puts off what it is given; the first
+                        # change after a search would make up for all of it, 0.5 ms a vector.
+                        self._collection(level).query(query_embeddings=_vectors(units[:1]), n_results=1)
+                        self._searched.add(level)
                 for level in {level for _, level in gone}:
                     self._collection(level).delete(ids=[id for id, at in gone if at == level])
                 return True
