@@ -57,7 +57,7 @@ POINTS = CREATING | {
     "lock taken": 1,
     "log being opened": 1,
     "before commit": 9,
-    "in the transaction": 40,
+    "in the transaction": 200,
     "committed, not yet told": 9,
     "told": 20,
     "index process starting": 1,
@@ -327,8 +327,9 @@ def watch_home(worker: Worker) -> None:
     places = {
         "CREATE TABLE version": "schema being written",
         "PRAGMA journal_mode=WAL": "log being opened",
-        "UPDATE version": "in the transaction",
-        "INSERT INTO version": "in the transaction",
+        "UPDATE": "in the transaction",
+        "DELETE": "in the transaction",
+        "INSERT": "in the transaction",
         "COMMIT": "in the transaction",
     }
 

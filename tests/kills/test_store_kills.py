@@ -25,7 +25,7 @@ CHAINS: dict[str, list[Death]] = {
     ],
     "writing": [
         ("before commit", 7),
-        ("in the transaction", 33),
+        ("in the transaction", 133),
         ("committed, not yet told", 4),
         ("told", 15),
         0.7,
@@ -68,7 +68,7 @@ def test_the_index_process_alone_dies_under_load(peril: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("variant", "deaths", "kinds"),
     [
-        ("in two", [("in the transaction", 12), ("committed, not yet told", 5)], {"torn"}),
+        ("in two", [("in the transaction", 47), ("committed, not yet told", 5)], {"torn"}),
         ("trusting", [("committed, not yet told", 9), ("while the index is fed", 2)], {"index", "query"}),
     ],
 )

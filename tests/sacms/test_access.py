@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import anyio.from_thread
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dyntaskmas_nb.sacms.change import Change, Delete, Put, SetLevel
 from dyntaskmas_nb.sacms.chroma import ChromaStore
 from dyntaskmas_nb.sacms.context import gather_context
 from dyntaskmas_nb.sacms.distribution import Subscription
@@ -131,3 +133,114 @@ async def test_an_index_that_proposes_everything_is_not_believed(chroma, make):
     answer = await chroma.query("hotel", access=0)
     assert [hit.node.id for hit in answer] == ["open"]
     assert not answer.degraded
+
+
+# -- what is hidden makes no difference -----------------------------------------------------------------
+
+# Each step: which node it concerns, and whether it is written again, raised above a level, or deleted.
+STEPS = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["again", "raise", "delete"])), max_size=6)
+TOP = 3
+
+
+@pytest.fixture(scope="module", params=["memory", "chroma"])
+def empty(request, tmp_path_factory):
+    """Gives an empty store: a new one in memory, and of the other kind always the same, to be left empty."""
+    with opened(request.param, tmp_path_factory.mktemp("empty") / "store") as (portal, store):
+        yield portal, MemoryStore if request.param == "memory" else lambda: store
+
+
+def history(nodes: list[ContextNode], steps) -> Iterator[list[tuple[Change, int, int]]]:
+    """Transactions; with each change the level of its node before (-1: none) and after (-1: deleted)."""
+    levels = {node.id: node.access for node in nodes}
+    yield [(Put(node=node), -1, node.access) for node in nodes]
+    for number, (which, step) in enumerate(steps):
+        node = nodes[which % len(nodes)]
+        if node.id not in levels:
+            continue
+        level = levels[node.id]
+        below = [n.id for n in nodes if n.id in levels and node.id in lineage(n, nodes)]
+        match step:
+            case "again":
+                new = replace(node, text=f"{node.text} again{number}", access=level)
+                yield [(Put(node=new), level, level)]
+            case "raise":
+                done = [(id, levels[id], max(level + 1, levels[id])) for id in reversed(below)]
+                yield [(SetLevel(id=id, access=new), old, new) for id, old, new in done if old != new]
+                levels |= {id: new for id, _, new in done}
+            case "delete":
+                yield [(Delete(id=id), levels.pop(id), -1) for id in reversed(below)]
+
+
+def lineage(node: ContextNode, nodes: list[ContextNode]) -> list[str]:
+    """The node and all above it."""
+    by_id = {each.id: each for each in nodes}
+    found = [node]
+    while found[-1].parent:
+        found.append(by_id[found[-1].parent])
+    return [each.id for each in found]
+
+
+def as_seen(transaction: list[tuple[Change, int, int]], level: int) -> list[Change]:
+    """What a store has to be told that holds nothing above `level`: what rises above it is gone."""
+    seen: list[Change] = []
+    for change, before, after in transaction:
+        if 0 <= after <= level:
+            seen.append(change)
+        elif 0 <= before <= level:
+            seen.append(change if isinstance(change, Delete) else Delete(id=change.id))
+    return seen
+
+
+async def view(store, nodes: list[ContextNode], level: int) -> dict[str, object]:
+    """All that a reader can learn; hidden, deleted and never written look alike."""
+    domain = nodes[0].domain
+    got = [await store.get(node.id, access=level) for node in nodes]
+    # A node that rose is withdrawn from the outbox, one that was deleted is not: look at those there are.
+    there = {node.id for node in got if node}
+    told = [one for one in await store.deliveries(f"{domain} {level}") if one[0].node in there]
+    seen: dict[str, object] = {
+        "got": got,
+        "roots": await store.roots(domain, access=level),
+        "domains": await store.domains(access=level),
+        "told": [(delivery.node, delivery.version, delivery.relevance, node) for delivery, node in told],
+        "some": (await store.query(f"{domain} hotel", access=level, theta=0.3, k=2)).hits,
+        "all": (await store.query(domain, access=level, theta=0.3, k=100)).hits,
+        "explained": await store.explain(domain, access=level, theta=0.3, k=2),
+    }
+    for node in nodes:
+        seen[f"children {node.id}"] = await store.children(node.id, access=level)
+        seen[f"subtree {node.id}"] = await store.subtree(node.id, access=level)
+        seen[f"result {node.id}"] = await store.result_of(domain, node.provenance.task, access=level)
+    return seen
+
+
+@given(shape=FORESTS, steps=STEPS)
+def test_what_is_hidden_makes_no_difference(empty, shape, steps):
+    """Non-interference: every read on a level is that of a store that was never given anything above it."""
+    portal, make_store = empty
+    store, poorer = make_store(), [MemoryStore() for _ in range(TOP + 1)]
+    nodes = [replace(node, access=min(node.access, TOP)) for node in plant(shape)]
+    domain = nodes[0].domain
+    try:
+        for level, other in enumerate(poorer):
+            wanted = Subscription(
+                agent=f"{domain} {level}", tags=frozenset({domain}), access=level, theta=0.0
+            )
+            portal.call(store.subscribe, wanted)
+            portal.call(other.subscribe, wanted)
+        for transaction in history(nodes, steps):
+            portal.call(store.write, [change for change, _, _ in transaction])
+            for level, other in enumerate(poorer):
+                if seen := as_seen(transaction, level):
+                    portal.call(other.write, seen)
+        for level, other in enumerate(poorer):
+            rich, poor = (portal.call(view, each, nodes, level) for each in (store, other))
+            assert rich == poor, [name for name in rich if rich[name] != poor[name]]
+    finally:  # a search among many may miss one, and that is not what is tested here
+        portal.call(clear, store, domain)
+
+
+async def clear(store, domain: str) -> None:
+    await store.write([Delete(id=n.id, cascade=True) for n in await store.roots(domain, access=9)])
+    for level in range(TOP + 1):
+        await store.unsubscribe(f"{domain} {level}")

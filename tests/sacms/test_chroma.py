@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import select
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import anyio
 import pytest
 
-from dyntaskmas_nb.errors import InvalidInput, StoreError, StoreLocked
+from dyntaskmas_nb.errors import InvalidInput, StoreError
 from dyntaskmas_nb.sacms import index as index_module
 from dyntaskmas_nb.sacms.chroma import ChromaStore
 from dyntaskmas_nb.sacms.memory import MemoryStore
@@ -82,32 +80,6 @@ async def indexed(tmp_path_factory, make):
     await store.aclose()
 
 
-def flip(index: Path) -> None:
-    """Flip bits all over every file."""
-    draw = random.Random(0)
-    for file in sorted(index.rglob("*")):
-        if file.is_file() and (data := bytearray(file.read_bytes())):
-            for place in draw.sample(range(len(data)), min(200, len(data))):
-                data[place] ^= 1 << draw.randrange(8)
-            file.write_bytes(data)
-
-
-def garbage(index: Path) -> None:
-    for file in index.rglob("*"):
-        if file.is_file():
-            file.write_bytes(b"\xff" * 5000)
-
-
-DAMAGES = {
-    "gone": None,
-    "garbage": garbage,
-    "bits flipped": flip,
-    "database gone": lambda index: (index / "chroma.sqlite3").unlink(),
-    "database emptied": lambda index: (index / "chroma.sqlite3").write_bytes(b""),
-    "database truncated": lambda index: os.truncate(index / "chroma.sqlite3", 40_000),
-}
-
-
 class TestIndex:
     async def test_answers_like_the_store_in_memory(self, indexed, make):
         memory = MemoryStore()
@@ -135,19 +107,6 @@ class TestIndex:
         assert {"level_0", "level_1", "level_2"} <= set(rows)
         assert all(set(re.findall(r'"space": ?"(\w+)"', schema)) == {"cosine"} for schema in rows.values())
 
-    @pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="reads Linux's /proc")
-    @pytest.mark.parametrize("whose", ["index", "owner"])
-    async def test_no_port_is_opened(self, indexed, whose):
-        proc = Path(f"/proc/{indexed.index.child.pid if whose == 'index' else os.getpid()}")
-        sockets = set()
-        for number in os.listdir(proc / "fd"):
-            with suppress(FileNotFoundError):  # the one that lists them
-                sockets.add(os.readlink(proc / "fd" / number))
-        tables = [
-            (proc / "net" / name).read_text().splitlines()[1:] for name in ("tcp", "tcp6", "udp", "udp6")
-        ]
-        assert not sockets & {f"socket:[{line.split()[9]}]" for table in tables for line in table}
-
     @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
     async def test_index_process_killed_or_hanging(self, indexed, monkeypatch, how):
         before, degraded = await ask(indexed)
@@ -169,22 +128,6 @@ class TestIndex:
         assert await indexed.settled(PATIENCE), indexed.index.reason
         found, degraded = await ask(indexed, "wombat", theta=0.3)
         assert ([id for id, *_ in found], degraded) == (["new"], False)
-
-    @pytest.mark.parametrize("damage", DAMAGES)
-    async def test_index_damaged_while_closed(self, indexed, tmp_path, monkeypatch, damage):
-        """The same answers, degraded, until it is rebuilt; nothing that is damaged brings its owner down."""
-        monkeypatch.setattr(index_module, "WIPE_AT", 1)
-        before, _ = await ask(indexed)
-        with closing(sqlite3.connect(indexed.path / "context.db")) as db:
-            db.execute("VACUUM INTO ?", (str(tmp_path / "context.db"),))
-        if damage != "gone":
-            shutil.copytree(indexed.path / "index", tmp_path / "index")
-            DAMAGES[damage](tmp_path / "index")
-        store = ChromaStore(tmp_path)
-        assert await ask(store) == (before, True)
-        assert await store.settled(PATIENCE), store.index.reason
-        assert await ask(store) == (before, False)
-        await store.aclose()
 
     async def test_an_index_that_never_starts_leaves_a_working_store(self, tmp_path, make, monkeypatch):
         def fail(*_):
@@ -212,41 +155,6 @@ class TestIndex:
         await store.aclose()
 
 
-class TestFullDisk:
-    async def test_nothing_is_half_written_and_it_goes_on_when_there_is_space(self, chroma, make):
-        await chroma.put([make("a", "hotel")])
-        chroma._authority._writer.execute("PRAGMA max_page_count = 40")
-        with pytest.raises(StoreError, match=r"could not be written: .*full") as caught:
-            await chroma.put([make(f"n{number}", "x" * 50_000) for number in range(20)])
-        assert caught.value.retryable
-        assert await chroma.get("n0", access=0) is None
-        assert await ask(chroma, "hotel") == ([("a", 1, 1.0)], True)
-        chroma._authority._writer.execute("PRAGMA max_page_count = 1000000")
-        assert await chroma.put([make("n0", "x" * 50_000)]) == (1,)
-
-    async def test_an_index_on_a_full_disk_leaves_exact_answers(self, tmp_path, make, monkeypatch):
-        store = ChromaStore(tmp_path / "s")
-        store.index.start = lambda: None
-        await store.put([*sentences(make, 40), make("big", "hotel kyoto " * 50)])
-        exact, _ = await ask(store)
-        await store.aclose()
-        spawn = subprocess.Popen
-
-        def limited(command, **options):  # files of the index process may have 20 kB and no more
-            return spawn(["sh", "-c", 'ulimit -f 40; exec "$@"', "sh", *command], **options)
-
-        monkeypatch.setattr(index_module.subprocess, "Popen", limited)
-        store = ChromaStore(tmp_path / "s")
-        assert not await store.settled(PATIENCE)
-        assert await ask(store) == (exact, True)
-        await store.aclose()
-        monkeypatch.undo()
-        store = ChromaStore(tmp_path / "s")
-        assert await store.settled(PATIENCE), store.index.reason
-        assert await ask(store) == (exact, False)
-        await store.aclose()
-
-
 class TestDirectory:
     async def test_everything_is_there_after_reopening(self, chroma, make, result):
         nodes = [make("a", "hotel", tags={"t"}), make("b", "bar", parent="a", access=2), result("plan", "go")]
@@ -264,60 +172,6 @@ class TestDirectory:
         assert (await store.result_of("r1", "plan", 1, access=0)).text == "go"
         assert await ask(store, "hotel bar", access=2, theta=0) == before
         await store.aclose()
-
-    async def test_a_second_opener_is_told_who_has_it(self, chroma):
-        code = "import sys; from dyntaskmas_nb.sacms.chroma import ChromaStore; ChromaStore(sys.argv[1])"
-        done = subprocess.run(  # noqa: ASYNC221 (nothing else runs on this loop)
-            [sys.executable, "-c", code, chroma.path], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 1
-        assert f"StoreLocked: the context store {chroma.path} is open in process {os.getpid()}" in done.stderr
-        with pytest.raises(StoreLocked, match=f"process {os.getpid()}"):
-            ChromaStore(chroma.path)
-
-    def test_a_file_or_a_forbidden_place_is_refused(self, tmp_path):
-        file = tmp_path / "file"
-        file.write_text("hello")
-        for path in (file, file / "below", Path("/proc/store")):
-            with pytest.raises(StoreError, match="cannot be opened") as caught:
-                ChromaStore(path)
-            assert "\n" not in str(caught.value)
-        assert file.read_text() == "hello"
-
-    def test_a_read_only_directory_is_refused(self, unwritable):
-        with pytest.raises(StoreError, match="cannot be opened"):
-            ChromaStore(unwritable)
-
-    @pytest.mark.parametrize("damage", ["gone", "empty", "garbage", "truncated", "foreign", "middle"])
-    async def test_a_damaged_authority_is_refused_and_left_alone(self, chroma, make, damage):
-        await chroma.put(list(sentences(make, 40)))
-        await chroma.aclose()
-        (chroma.path / "index").mkdir()
-        database = chroma.path / "context.db"
-        raw = bytearray(database.read_bytes())
-        half = len(raw) // 2
-        match damage:
-            case "gone":
-                database.unlink()
-            case "empty":
-                database.write_bytes(b"")
-            case "garbage":
-                database.write_bytes(b"\xff" * len(raw))
-            case "truncated":
-                os.truncate(database, half)
-            case "middle":
-                raw[4096:half] = b"\xa5" * (half - 4096)
-                database.write_bytes(raw)
-            case "foreign":
-                database.unlink()
-                with closing(sqlite3.connect(database)) as db:
-                    db.execute("CREATE TABLE t(x)")
-        damaged = database.read_bytes() if database.exists() else None
-        for _ in range(2):
-            with pytest.raises(StoreError) as caught:
-                ChromaStore(chroma.path)
-            assert "\n" not in str(caught.value)
-        assert (database.read_bytes() if database.exists() else None) == damaged
 
 
 class TestGroupCommit:
