@@ -6,21 +6,23 @@ written once and never changed but for `current`; its `seq` numbers all versions
 the unit vectors of current versions only. The index can be thrown away; nothing here depends on it.
 
 WAL with synchronous=FULL: a commit that returned survives kill -9 and power loss. One connection writes,
-one reads snapshots.
+one reads snapshots. Commits are numbered, and the number of the last one stands beside the database, in
+`context.high`: a database that knows fewer has lost its log, or is an older copy.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from dyntaskmas_nb.errors import DynTaskError, StoreError
+from dyntaskmas_nb.errors import DynTaskError, InvalidInput, StoreError
 from dyntaskmas_nb.sacms.change import Change, resolve
 from dyntaskmas_nb.sacms.distribution import Delivery, Subscription, Subscriptions
 from dyntaskmas_nb.sacms.embed import Embedder, embed_units, vector_relevance
@@ -38,6 +40,7 @@ CREATE TABLE subscription(
 CREATE TABLE outbox(
     agent TEXT NOT NULL, seq INTEGER NOT NULL, relevance REAL NOT NULL, PRIMARY KEY(agent, seq))
     STRICT, WITHOUT ROWID;
+ALTER TABLE meta ADD COLUMN commits INTEGER NOT NULL DEFAULT 0;
 PRAGMA user_version=3;
 """
 SCHEMA = f"""
@@ -78,19 +81,35 @@ class Authority:
         self._embedder = embedder
         self._writer, self._reader = connect(path), connect(path)
         self._writing, self._reading = threading.Lock(), threading.Lock()
-        self.commits = 0
         self._subscriptions = Subscriptions()
-        for agent, tags, access, theta in self._writer.execute("SELECT * FROM subscription"):
-            tagged = frozenset(orjson.loads(tags))
-            self._subscriptions.add(Subscription(agent=agent, tags=tagged, access=access, theta=theta))
+        with _told("opened"):
+            (self.commits,) = self._writer.execute("SELECT commits FROM meta").fetchone()
+            self._high = os.open(path.with_suffix(".high"), os.O_WRONLY | os.O_CREAT, 0o666)
+            for agent, tags, access, theta in self._writer.execute("SELECT * FROM subscription"):
+                tagged = frozenset(orjson.loads(tags))
+                self._subscriptions.add(Subscription(agent=agent, tags=tagged, access=access, theta=theta))
 
     def close(self) -> None:
         """Close once no read or write is under way."""
         with self._writing, self._reading:
             self._writer.close()
             self._reader.close()
+            os.close(self._high)
 
     # -- writing -----------------------------------------------------------------------------------
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """What happens inside is written whole, or not at all."""
+        with self._writing, _told("written"):
+            with self._writer as db:  # leaving `db` commits or rolls back
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                sql = "UPDATE meta SET commits = commits + 1 RETURNING commits"
+                ((commits,),) = db.execute(sql).fetchall()
+            self.commits = commits
+            with suppress(OSError):  # it stays behind, and then can notice less
+                os.pwrite(self._high, b"%020d" % commits, 0)
+
     def commit(self, batches: Sequence[Sequence[Change]]) -> tuple[list[Outcome], int, list[Row]]:
         """Write every batch, each all or none, in one transaction.
 
@@ -99,11 +118,9 @@ class Authority:
         Raises StoreError if SQLite could not commit: nothing of any batch was written.
         """
         stale: list[Row] = []
-        with self._writing, _told("written"), self._writer as db:  # leaving `db` commits or rolls back
-            db.execute("BEGIN IMMEDIATE")
+        with self._transaction() as db:
             outcomes = [self._attempt(batch, stale) for batch in batches]
             (last,) = db.execute("SELECT ifnull(max(seq), 0) FROM version").fetchone()
-        self.commits += 1
         return outcomes, last, stale
 
     def _attempt(self, batch: Sequence[Change], stale: list[Row]) -> Outcome:
@@ -113,6 +130,8 @@ class Authority:
             units = embed_units(self._embedder, [embedded_text(node) for node in new])
         except DynTaskError as error:
             return error
+        except (TypeError, AttributeError, ValueError, OverflowError) as error:
+            return InvalidInput(f"the transaction makes no sense: {type(error).__name__}: {error}")
         for id in made.nodes:
             stale += self._retire(id)
         for node, unit in zip(new, units, strict=True):
@@ -160,8 +179,7 @@ class Authority:
 
     def reembed(self, embedder: Embedder, chunk: int = 500) -> int:
         """Make every vector anew by another embedder, in one transaction; return how many there are."""
-        with self._writing, _told("written"), self._writer as db:
-            db.execute("BEGIN IMMEDIATE")
+        with self._transaction() as db:
             db.execute("DELETE FROM vector")
             (count,) = db.execute("SELECT count(*) FROM version WHERE current").fetchone()
             after = 0
@@ -187,14 +205,13 @@ class Authority:
         """Remember whom to tell of what is written from now on."""
         tags = orjson.dumps(sorted(subscription.tags)).decode()
         row = (subscription.agent, tags, subscription.access, subscription.theta)
-        with self._writing, _told("written"), self._writer as db:
+        with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO subscription VALUES (?, ?, ?, ?)", row)
         self._subscriptions.add(subscription)
 
     def unsubscribe(self, agent: str) -> None:
         """Forget an agent, and what it was to be told."""
-        with self._writing, _told("written"), self._writer as db:
-            db.execute("BEGIN IMMEDIATE")
+        with self._transaction() as db:
             db.execute("DELETE FROM subscription WHERE agent = ?", (agent,))
             db.execute("DELETE FROM outbox WHERE agent = ?", (agent,))
         self._subscriptions.remove(agent)
@@ -206,7 +223,7 @@ class Authority:
 
     def acknowledge(self, agent: str, seq: int) -> None:
         """Drop deliveries up to `seq`."""
-        with self._writing, _told("written"), self._writer as db:
+        with self._transaction() as db:
             db.execute("DELETE FROM outbox WHERE agent = ? AND seq <= ?", (agent, seq))
 
     def deliveries(self, agent: str, most: int) -> list[tuple[Delivery, ContextNode]]:
@@ -286,10 +303,12 @@ def connect(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def _told(what: str) -> Iterator[None]:
-    """Turn an error of SQLite's into a `StoreError` that says what was being done."""
+    """Turn an error of SQLite's, or of what it gave, into a `StoreError` that says what was being done."""
     try:
         yield
-    except sqlite3.Error as error:
+    except DynTaskError:
+        raise
+    except (sqlite3.Error, OSError, ValueError, TypeError) as error:
         raise StoreError(
             f"the context store could not be {what}: {error}. Check disk space and rights, then reopen it.",
             error,

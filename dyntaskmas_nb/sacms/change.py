@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, assert_never, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from dyntaskmas_nb.errors import InvalidInput, VersionConflict
 from dyntaskmas_nb.sacms.node import ContextNode, NodeId, check_count, check_data, check_name, check_node
@@ -175,12 +175,16 @@ def _apply(forest: _Forest, change: Change) -> int:
             forest.raise_below(node)
             return version
         case _:
-            assert_never(change)
+            raise InvalidInput(f"a transaction holds Put, Move, Delete and SetLevel, not {change!r:.80}.")
 
 
 def _put(forest: _Forest, change: Put) -> int:
     node = change.node
     data = check_node(node)
+    if not isinstance(change.retract, frozenset | set):
+        raise InvalidInput(
+            f"retract of node {node.id!r:.80} must be a set of tags, not {change.retract!r:.40}."
+        )
     old = forest.now(node.id)
     _expect(node.id, old, change.expected)
     if old is None:

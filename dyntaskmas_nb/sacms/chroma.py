@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from dyntaskmas_nb.sacms.embed import Vectors
 
 Result = TypeVar("Result")
+_ROUNDED = 2e-6  # by which a relevance may differ from what the index says
 _ASK_AT_LEAST = 32  # versions asked of the index, so that a few outdated ones do not cost a second search
 
 
@@ -248,13 +249,15 @@ class ChromaStore:
         while True:
             indexed = self.index.indexed  # read before the search: what it claims, the search can find
             found = self.index.search(unit.astype("<f4").tobytes(), access=access, n=asking)
-            if found is None:
-                return Answer(hits=self._hits(unit, theta, k, access), theta=theta, degraded=True)
-            # A level may hold more that is relevant only if it gave all we asked for, all of it relevant.
-            more = any(len(ids) == asking and 1 - far[-1] > theta for ids, far in found)
-            proposed = [id for ids, _ in found for id in ids]
+            if found is None or not all(whole for _, _, whole in found):
+                hits = self._hits(unit, theta, k, access)
+                return Answer(hits=hits, theta=theta, degraded=found is None)
+            proposed = [id for ids, _, _ in found for id in ids]
             hits = self._hits(unit, theta, k, access, after=indexed, among=proposed)
-            if len(hits) == k or not more:
+            # A level may hold more that counts only if it gave all we asked for, all of it good enough; what
+            # is as good as the last hit may be older, and older ones go first.
+            least = hits[-1].relevance - _ROUNDED if len(hits) == k else theta
+            if not any(len(ids) == asking and 1 - far[-1] > least for ids, far, _ in found):
                 return Answer(hits=hits, theta=theta)
             asking *= 4
 

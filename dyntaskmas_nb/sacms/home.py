@@ -1,6 +1,7 @@
 """The directory of a Chroma context store: who owns it, and whether what lies in it can be trusted.
 
-context.db     the authority (SQLite)
+context.db     the authority (SQLite), and its log
+context.high   how many commits it has seen; without it the index is built anew
 owner.db       locked by the one process that has the store open; owner.pid says which
 index/         Chroma's files; may be deleted at any time, is rebuilt from context.db
 index.log      what the index process wrote to its standard error, since it last started
@@ -9,8 +10,9 @@ index.log      what the index process wrote to its standard error, since it last
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from dyntaskmas_nb.errors import StoreError, StoreLocked
@@ -52,16 +54,18 @@ def prepare(path: Path, embedder: Embedder) -> Path:
     database = path / "context.db"
     try:
         if not database.exists():
-            if (path / "index").exists() or (path / "context.db-wal").exists():
+            if any((path / name).exists() for name in ("index", "context.db-wal", "context.high")):
                 raise sqlite3.DatabaseError("it is missing")
             draft = path / "context.db.new"
             draft.unlink(missing_ok=True)
             with closing(sqlite3.connect(draft, isolation_level=None)) as db:
                 db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
-                db.execute("INSERT INTO meta VALUES (?)", (embedder.fingerprint,))
+                db.execute("INSERT INTO meta(embedder) VALUES (?)", (embedder.fingerprint,))
             os.replace(draft, database)
         _check(database, embedder)
-    except (OSError, sqlite3.Error) as error:
+    except StoreError:
+        raise
+    except (OSError, sqlite3.Error, ValueError) as error:
         raise StoreError(
             f"the context store {database} is damaged or cannot be written ({' '.join(str(error).split())}). "
             "Restore it from a backup, or move its directory away to start anew."
@@ -85,9 +89,27 @@ def _check(database: Path, embedder: Embedder) -> None:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
-        (made_by,) = db.execute("SELECT embedder FROM meta").fetchone()
+        ((made_by, commits),) = db.execute("SELECT embedder, commits FROM meta").fetchall()
+    high = database.with_suffix(".high")
+    seen = high.read_bytes() if high.exists() else b""
+    if not seen.isdigit():
+        remove(database.with_name("index"))  # nothing says that it is not a newer one's
+    elif int(seen) > commits:
+        raise StoreError(
+            f"the context store {database} has {commits} of {int(seen)} commits: its log (context.db-wal) "
+            f"is lost, or it is an older copy. Restore a whole backup, or go on by deleting {high.name}."
+        )
     if made_by != embedder.fingerprint:
         raise StoreError(
             f"the context store {database} holds vectors of {made_by!r}, not of {embedder.fingerprint!r}. "
             "Open it with the embedder that filled it."
         )
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a directory, if it can be."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()

@@ -8,7 +8,6 @@ have. At the second failure in a row it deletes the index and rebuilds; after th
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from typing import Any
 import orjson
 
 from dyntaskmas_nb.sacms.authority import Authority, Row
+from dyntaskmas_nb.sacms.home import remove
 
 SCRIPT = Path(__file__).with_name("chroma_child.py")
 START_DEADLINE, DEADLINE, CLOSE_DEADLINE = 120.0, 15.0, 5.0  # seconds; who takes longer hangs and is killed
@@ -122,10 +122,11 @@ class Index:
                 self._stale.extend(stale)
             self._changed.notify_all()
 
-    def search(self, unit: bytes, *, access: int, n: int) -> list[tuple[list[int], list[float]]] | None:
+    def search(self, unit: bytes, *, access: int, n: int) -> list[tuple[list[int], list[float], bool]] | None:
         """Return, for each level ≤ `access`, up to n versions nearest to a unit vector, and cosine distances.
 
-        None: the index is starting, broken or being rebuilt.
+        The third value is False where there are fewer than n although the level holds more: Chroma could not
+        reach them. None: the index is starting, broken or being rebuilt.
         """
         child = self.child
         if not self.ready or child is None:
@@ -137,7 +138,7 @@ class Index:
                 self._enter(ready=False, reason=str(down))
             return None
         self._failures = 0
-        return [([int(id) for id in ids], far) for ids, far in found]
+        return [([int(id) for id in ids], far, whole) for ids, far, whole in found]
 
     def wait_settled(self, timeout: float) -> bool:
         """Wait until the index is ready and has caught up; False if that takes longer or it gave up."""
@@ -172,7 +173,7 @@ class Index:
     def _run(self) -> None:
         while not self._closing and self._failures < GIVE_UP_AT:
             if self._failures >= WIPE_AT:
-                shutil.rmtree(self._directory, ignore_errors=True)
+                remove(self._directory)
             try:
                 child = self.child = Child(self._directory, self._log)
                 try:
@@ -201,10 +202,11 @@ class Index:
             self.indexed = min(missing) - 1 if missing else last
 
     def _follow(self, child: Child) -> None:
-        """Send what is new, forget what is stale, chunk by chunk; the index is ready once it caught up."""
+        """Send what is new, forget what is stale, chunk by chunk; ready once a chunk was not full."""
+        near = not self._behind()
         while True:
             with self._changed:
-                if not self._behind() and not child.broken:
+                if near and not child.broken:
                     self._enter(ready=True)
                 self._changed.wait_for(lambda: self._closing or child.broken or self._behind())
                 if self._closing:
@@ -215,6 +217,7 @@ class Index:
             rows = self._authority.rows_after(self.indexed, CHUNK)
             child.change(rows, stale)
             with self._changed:
+                near = len(rows) < CHUNK  # what is newer by now is compared exactly
                 sent = rows[-1].seq if rows else 0
                 self.indexed = sent if len(rows) == CHUNK else max(last, sent)
                 del self._stale[: len(stale)]

@@ -34,6 +34,7 @@ MAX_NAME = 512  # characters of an id, domain, owner, tag, run, task or agent
 MAX_TEXT = 1_000_000  # characters of a node's text, and of a query
 MAX_DATA = 4_000_000  # bytes of a node's data as JSON
 MAX_TAGS = 256  # tags of one node
+MAX_TIME = 1e15  # seconds, before and after
 MAX_COUNT = 2**31 - 1  # of a level or an attempt
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL and lone surrogates
 _PLAIN_JSON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
@@ -180,7 +181,12 @@ def check_node(node: ContextNode) -> str:
         check_name(tag, f"a tag of {name}")
     if node.parent is not None:
         check_name(node.parent, f"parent of {name}")
-    if made := node.provenance:
+    for time, what in ((node.created, "created"), (node.updated, "updated")):
+        if isinstance(time, bool) or not isinstance(time, int | float) or not abs(time) <= MAX_TIME:
+            raise InvalidInput(f"{what} of {name} is {time!r:.40}; it must be a finite number of seconds.")
+    if (made := node.provenance) is not None:
+        if not isinstance(made, Provenance) or type(made.result) is not bool:
+            raise InvalidInput(f"provenance of {name} is {made!r:.80}; give a Provenance, or None.")
         check_result(made.run, made.task, made.attempt)
         check_text(made.agent, f"agent of {name}", limit=MAX_NAME)
         if made.result and node.id != result_id(made.run, made.task, made.attempt):

@@ -129,7 +129,7 @@ async def test_an_index_that_proposes_everything_is_not_believed(chroma, make):
     await chroma.put([make("open", "hotel"), make("hidden", "hotel", access=1), make("old", "hotel")])
     await chroma.put([make("old", "robot")])
     chroma.index.indexed = 4
-    chroma.index.search = lambda unit, *, access, n: [(list(range(1, 50)), [0.0] * 49)]
+    chroma.index.search = lambda unit, *, access, n: [(list(range(1, 50)), [0.0] * 49, True)]
     answer = await chroma.query("hotel", access=0)
     assert [hit.node.id for hit in answer] == ["open"]
     assert not answer.degraded

@@ -79,6 +79,33 @@ class TestMerge:
             await store.write([Put(node=make("n", "x" * 600_000), merge="append")])
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        3,
+        None,
+        Put(node=3),
+        Put(node=ContextNode(id="n", domain="d", text=""), retract=4),
+        Move(id=None, parent="x"),
+    ],
+)
+async def test_nonsense_is_refused_and_hurts_no_other_writer(store, make, bad):
+    results = {}
+
+    async def write(name, change):
+        try:
+            results[name] = await store.write([change])
+        except InvalidInput as error:
+            results[name] = str(error)
+
+    async with anyio.create_task_group() as group:
+        for number in range(3):
+            group.start_soon(write, number, Put(node=make(f"good {number}")))
+        group.start_soon(write, "bad", bad)
+    assert [results[number] for number in range(3)] == [(1,)] * 3
+    assert isinstance(results["bad"], str)
+
+
 class TestVersions:
     async def test_what_was_expected(self, store, make):
         assert await store.write([Put(node=make("n", "1"), expected=0)]) == (1,)

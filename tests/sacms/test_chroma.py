@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import re
 import select
 import signal
@@ -89,6 +91,51 @@ class TestIndex:
             for access, theta, k in [(0, 0, 5), (1, 0.1, 40), (2, 0.3, 3), (2, 0, 40)]:
                 asked = {"access": access, "theta": theta, "k": k}
                 assert await ask(indexed, text, **asked) == await ask(memory, text, **asked)
+
+    async def test_a_vector_far_from_all_others_is_found(self, tmp_path, make):
+        """What Chroma's own settings missed once in 15 questions."""
+        draw, store = random.Random(0), ChromaStore(tmp_path)
+        vocabulary = [
+            f"{a}{b}" for a in "ka to mi ru ne so".split() for b in "lem dor pas gim tun fex".split()
+        ]
+        texts = [" ".join(draw.sample(vocabulary, 6)) + f" f{n}" for n in range(3000)]
+        await store.put([make(f"n{n}", text) for n, text in enumerate(texts)])
+        assert await store.settled(PATIENCE), store.index.reason
+        for n in range(0, 3000, 15):
+            found = await store.query(f"f{n}", access=0, theta=0.3, k=2)
+            wanted = [
+                c.id for c in await store.explain(f"f{n}", access=0, theta=0.3, k=2) if c.verdict == "given"
+            ]
+            assert ([hit.node.id for hit in found], found.degraded) == (wanted, False)
+        await store.aclose()
+
+    async def test_of_equal_ones_the_oldest_come_and_none_is_missed(self, tmp_path, make):
+        store = ChromaStore(tmp_path)
+        await store.put([make(f"{n:03}", "a hotel in Kyoto") for n in range(200)])
+        assert await store.settled(PATIENCE), store.index.reason
+        for k in (3, 40, 150, 200):
+            found = await store.query("hotel", access=0, k=k)
+            assert [hit.node.id for hit in found] == [f"{n:03}" for n in range(k)]
+        await store.aclose()
+
+    async def test_it_is_ready_again_while_others_write(self, tmp_path, make):
+        store = ChromaStore(tmp_path)
+        await store.put([make("a", "hotel kyoto")])
+        assert await store.settled(PATIENCE), store.index.reason
+        os.kill(store.index.child.pid, signal.SIGKILL)
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as group:
+
+                async def write():
+                    for n in itertools.count():
+                        await store.put([make(f"n{n}", f"station {n}")])
+
+                group.start_soon(write)
+                await anyio.sleep(0.2)
+                while (await ask(store))[1]:  # noqa: ASYNC110 (nobody tells when it is ready)
+                    await anyio.sleep(0.05)
+                group.cancel_scope.cancel()
+        await store.aclose()
 
     async def test_outdated_versions_in_the_index_never_show(self, indexed, make, monkeypatch):
         push = index_module.Child.change

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dyntaskmas_nb.errors import InvalidInput, StoreError
-from dyntaskmas_nb.sacms.node import MAX_TEXT
+from dyntaskmas_nb.sacms.node import MAX_TEXT, Provenance
 
 SECRET = 3
 
@@ -160,6 +160,12 @@ REFUSED = {
     "empty tag": {"tags": frozenset({" "})},
     "tags are a string": {"tags": "hotel"},
     "empty domain": {"domain": ""},
+    "no time": {"created": None},
+    "a time that is text": {"updated": "now"},
+    "a time that is no number": {"created": math.nan},
+    "a time beyond all": {"created": 2**70},
+    "provenance that is text": {"provenance": "me"},
+    "provenance without a task": {"provenance": Provenance(run="r", task="")},
 }
 
 

@@ -76,7 +76,11 @@ async def test_a_store_of_schema_2_is_taken_over(tmp_path, make):
     await store.put([make("a", "a hotel", tags=frozenset({"hotel"}))])
     await store.aclose()
     with closing(sqlite3.connect(tmp_path / "s" / "context.db")) as db:
-        db.executescript("DROP TABLE subscription; DROP TABLE outbox; PRAGMA user_version=2")
+        db.executescript(
+            "DROP TABLE subscription; DROP TABLE outbox; ALTER TABLE meta DROP COLUMN commits;"
+            "PRAGMA user_version=2"
+        )
+    (tmp_path / "s" / "context.high").unlink()
     store = without_index(tmp_path / "s")
     await store.subscribe(Subscription(agent="x", tags=frozenset({"hotel"}), access=0, theta=0))
     await store.put([make("b", "hotel", tags=frozenset({"hotel"}))])
