@@ -202,7 +202,7 @@ class Index:
             self.indexed = min(missing) - 1 if missing else last
 
     def _follow(self, child: Child) -> None:
-        """Send what is new, forget what is stale, chunk by chunk; ready once a chunk was not full."""
+        """Send what is new, forget what is stale, chunk by chunk; ready once a chunk was the last."""
         near = not self._behind()
         while True:
             with self._changed:
@@ -217,7 +217,7 @@ class Index:
             rows = self._authority.rows_after(self.indexed, CHUNK)
             child.change(rows, stale)
             with self._changed:
-                near = len(rows) < CHUNK  # what is newer by now is compared exactly
                 sent = rows[-1].seq if rows else 0
                 self.indexed = sent if len(rows) == CHUNK else max(last, sent)
                 del self._stale[: len(stale)]
+                near = len(rows) < CHUNK or not self._behind()  # what is newer by now is compared exactly

@@ -137,6 +137,13 @@ class TestIndex:
                 group.cancel_scope.cancel()
         await store.aclose()
 
+    @pytest.mark.parametrize("count", [n * index_module.CHUNK for n in (1, 2)])
+    async def test_it_is_ready_after_the_last_chunk_full_or_not(self, tmp_path, make, count):
+        store = ChromaStore(tmp_path)
+        await store.put([make(f"n{n}", f"station {n}") for n in range(count)])
+        assert await store.settled(PATIENCE), store.index.reason
+        await store.aclose()
+
     async def test_outdated_versions_in_the_index_never_show(self, indexed, make, monkeypatch):
         push = index_module.Child.change
         monkeypatch.setattr(index_module.Child, "change", lambda child, rows, gone: push(child, rows, ()))

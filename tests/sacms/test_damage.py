@@ -158,7 +158,7 @@ class TestIndex:
         assert await store.settled(PATIENCE)
         await store.aclose()
         shutil.copy(closed / "context.db", path)
-        with pytest.raises(StoreError, match=r"6 of 8 commits.*delete context.high"):
+        with pytest.raises(StoreError, match=r"6 of 8 commits.*deleting context.high"):
             ChromaStore(path)
         (path / "context.high").unlink()
         store = ChromaStore(path)
