@@ -26,13 +26,13 @@ from dyntaskmas_nb.errors import DynTaskError, InvalidInput, StoreError
 from dyntaskmas_nb.sacms.change import Change, resolve
 from dyntaskmas_nb.sacms.distribution import Delivery, Subscription, Subscriptions
 from dyntaskmas_nb.sacms.embed import Embedder, embed_units, vector_relevance
-from dyntaskmas_nb.sacms.node import ContextNode, NodeId, Provenance, embedded_text
+from dyntaskmas_nb.sacms.node import ContextNode, NodeId, Provenance, check_theta, embedded_text
 
 if TYPE_CHECKING:
     from dyntaskmas_nb.sacms.embed import Vectors
 
 APPLICATION_ID = 0x44544D31  # "DTM1"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 #: What schema 3 adds to schema 2.
 OUTBOX = """
 CREATE TABLE subscription(
@@ -41,8 +41,9 @@ CREATE TABLE outbox(
     agent TEXT NOT NULL, seq INTEGER NOT NULL, relevance REAL NOT NULL, PRIMARY KEY(agent, seq))
     STRICT, WITHOUT ROWID;
 ALTER TABLE meta ADD COLUMN commits INTEGER NOT NULL DEFAULT 0;
-PRAGMA user_version=3;
 """
+#: What schema 4 adds to schema 3: the default θ (Eq. 15); `home` fills it in.
+THETA = "ALTER TABLE meta ADD COLUMN theta REAL; PRAGMA user_version=4;"
 SCHEMA = f"""
 CREATE TABLE meta(embedder TEXT NOT NULL) STRICT;
 CREATE TABLE version(
@@ -57,7 +58,7 @@ CREATE INDEX current_root ON version(domain) WHERE current AND parent IS NULL;
 CREATE INDEX current_result ON version(run, task, attempt) WHERE current AND result;
 CREATE TABLE vector(seq INTEGER PRIMARY KEY, access INTEGER NOT NULL, unit BLOB NOT NULL) STRICT;
 PRAGMA application_id={APPLICATION_ID};
-{OUTBOX}"""
+{OUTBOX}{THETA}"""
 _COLUMNS = (
     "id, version, domain, parent, access, owner, run, task, agent, attempt, result, "
     "created, updated, tags, text, data"
@@ -83,7 +84,7 @@ class Authority:
         self._writing, self._reading = threading.Lock(), threading.Lock()
         self._subscriptions = Subscriptions()
         with _told("opened"):
-            (self.commits,) = self._writer.execute("SELECT commits FROM meta").fetchone()
+            self.commits, self.theta = self._writer.execute("SELECT commits, theta FROM meta").fetchone()
             self._high = os.open(path.with_suffix(".high"), os.O_WRONLY | os.O_CREAT, 0o666)
             for agent, tags, access, theta in self._writer.execute("SELECT * FROM subscription"):
                 tagged = frozenset(orjson.loads(tags))
@@ -179,6 +180,7 @@ class Authority:
 
     def reembed(self, embedder: Embedder, chunk: int = 500) -> int:
         """Make every vector anew by another embedder, in one transaction; return how many there are."""
+        theta = check_theta(embedder.theta, f"θ of embedder {embedder.name!r}")
         with self._transaction() as db:
             db.execute("DELETE FROM vector")
             (count,) = db.execute("SELECT count(*) FROM version WHERE current").fetchone()
@@ -196,8 +198,8 @@ class Authority:
                     if unit.any()
                 ]
                 db.executemany("INSERT INTO vector VALUES (?, ?, ?)", made)
-            db.execute("UPDATE meta SET embedder = ?", (embedder.fingerprint,))
-        self._embedder = embedder
+            db.execute("UPDATE meta SET embedder = ?, theta = ?", (embedder.fingerprint, theta))
+        self._embedder, self.theta = embedder, theta
         return int(count)
 
     # -- distribution ------------------------------------------------------------------------------

@@ -54,9 +54,11 @@ class _Ticket:
 class ChromaStore:
     """`ContextStore` in a directory. Opening takes some milliseconds; the first query starts Chroma.
 
-    One process at a time may have it open, always with the same embedder (`LexicalHashing` unless given).
-    Raises StoreError if the directory cannot be written, is open elsewhere (the message names the process),
-    is damaged, or was filled by another embedder. A damaged store is never replaced by an empty one.
+    One process at a time may have it open, always with the same embedder (`LexicalHashing` unless given). The
+    θ of the first is recorded and a query's default from then on; `reembed` records another.
+    Raises InvalidInput if its θ is not in [0, 1], StoreError if the directory cannot be written, is open elsewhere
+    (the message names the process), is damaged, or was filled by another embedder. A damaged store is never
+    replaced by an empty one.
     """
 
     def __init__(self, path: str | Path, embedder: Embedder | None = None) -> None:
@@ -128,14 +130,14 @@ class ChromaStore:
 
     async def query(self, text: str, *, access: int, theta: float | None = None, k: int = 10) -> Answer:
         """See `ContextStore.query`."""
-        theta = check_query(text, access, theta, k, self.embedder)
+        theta = check_query(text, access, theta, k, self._authority.theta)
         return await self._in_thread(lambda: self._search(text, access, theta, k))
 
     async def explain(
         self, text: str, *, access: int, theta: float | None = None, k: int = 10
     ) -> tuple[Considered, ...]:
         """See `ContextStore.explain`; compares with every node."""
-        theta = check_query(text, access, theta, k, self.embedder)
+        theta = check_query(text, access, theta, k, self._authority.theta)
 
         def look() -> tuple[Considered, ...]:
             unit = embed_units(self.embedder, [text])[0]

@@ -22,7 +22,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from dyntaskmas_nb.errors import InvalidInput
-from dyntaskmas_nb.sacms.node import MAX_TAGS, NodeId, check_count, check_name
+from dyntaskmas_nb.sacms.node import MAX_TAGS, NodeId, check_count, check_name, check_theta
 
 
 def tag_relevance(a: Set[str], b: Set[str]) -> float:
@@ -68,12 +68,7 @@ class Subscription:
         for tag in self.tags:
             check_name(tag, f"a tag of {name}")
         check_count(self.access, f"access of {name}")
-        if (
-            isinstance(self.theta, bool)
-            or not isinstance(self.theta, int | float)
-            or not 0 <= self.theta <= 1
-        ):
-            raise InvalidInput(f"θ of {name} is {self.theta!r:.40}; it must lie between 0 and 1.")
+        check_theta(self.theta, f"θ of {name}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

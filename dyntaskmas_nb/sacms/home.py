@@ -16,8 +16,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from dyntaskmas_nb.errors import StoreError, StoreLocked
-from dyntaskmas_nb.sacms.authority import APPLICATION_ID, OUTBOX, SCHEMA, SCHEMA_VERSION, connect
+from dyntaskmas_nb.sacms.authority import APPLICATION_ID, OUTBOX, SCHEMA, SCHEMA_VERSION, THETA, connect
 from dyntaskmas_nb.sacms.embed import Embedder
+from dyntaskmas_nb.sacms.node import check_theta
 
 
 def own(path: Path) -> sqlite3.Connection:
@@ -49,8 +50,9 @@ def prepare(path: Path, embedder: Embedder) -> Path:
     """Return the authority's file, made if the store is new.
 
     It appears under its name only when it is complete, so a length of zero, or its absence beside its WAL or
-    an index, means damage; raises StoreError then.
+    an index, means damage; raises StoreError then, InvalidInput if the embedder's θ is not in [0, 1].
     """
+    theta = check_theta(embedder.theta, f"θ of embedder {embedder.name!r}")
     database = path / "context.db"
     try:
         if not database.exists():
@@ -60,7 +62,7 @@ def prepare(path: Path, embedder: Embedder) -> Path:
             draft.unlink(missing_ok=True)
             with closing(sqlite3.connect(draft, isolation_level=None)) as db:
                 db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
-                db.execute("INSERT INTO meta(embedder) VALUES (?)", (embedder.fingerprint,))
+                db.execute("INSERT INTO meta(embedder, theta) VALUES (?, ?)", (embedder.fingerprint, theta))
             os.replace(draft, database)
         _check(database, embedder)
     except StoreError:
@@ -80,8 +82,8 @@ def _check(database: Path, embedder: Embedder) -> None:
         (kind,), (version,) = (
             db.execute(f"PRAGMA {n}").fetchone() for n in ("application_id", "user_version")
         )
-        if (kind, version) == (APPLICATION_ID, 2):
-            db.executescript(f"BEGIN IMMEDIATE; {OUTBOX} COMMIT;")
+        if kind == APPLICATION_ID and version in {2, 3}:
+            db.executescript(f"BEGIN IMMEDIATE; {OUTBOX if version == 2 else ''} {THETA} COMMIT;")
             version = SCHEMA_VERSION
         if (kind, version) != (APPLICATION_ID, SCHEMA_VERSION):
             raise StoreError(f"{database} is no context store of this version. Choose another directory.")
@@ -89,7 +91,9 @@ def _check(database: Path, embedder: Embedder) -> None:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
-        ((made_by, commits),) = db.execute("SELECT embedder, commits FROM meta").fetchall()
+        ((made_by, commits, theta),) = db.execute("SELECT embedder, commits, theta FROM meta").fetchall()
+        if theta is None and made_by == embedder.fingerprint:
+            db.execute("UPDATE meta SET theta = ?", (theta := float(embedder.theta),))
     high = database.with_suffix(".high")
     seen = high.read_bytes() if high.exists() else b""
     if not seen.isdigit():
@@ -104,6 +108,7 @@ def _check(database: Path, embedder: Embedder) -> None:
             f"the context store {database} holds vectors of {made_by!r}, not of {embedder.fingerprint!r}. "
             "Open it with the embedder that filled it."
         )
+    check_theta(theta, "its θ")
 
 
 def remove(path: Path) -> None:

@@ -149,7 +149,7 @@ class MemoryStore:
 
     async def query(self, text: str, *, access: int, theta: float | None = None, k: int = 10) -> Answer:
         """See `ContextStore.query`; compares with every node."""
-        theta = check_query(text, access, theta, k, self.embedder)
+        theta = check_query(text, access, theta, k, self.embedder.theta)
         found = [(score, entry) for score, entry in self._ranked(text, access) if score > theta][:k]
         return Answer(hits=tuple(Hit(node=_copy(e), relevance=score) for score, e in found), theta=theta)
 
@@ -157,7 +157,7 @@ class MemoryStore:
         self, text: str, *, access: int, theta: float | None = None, k: int = 10
     ) -> tuple[Considered, ...]:
         """See `ContextStore.explain`."""
-        theta = check_query(text, access, theta, k, self.embedder)
+        theta = check_query(text, access, theta, k, self.embedder.theta)
         scored = [(score, entry.node) for score, entry in self._ranked(text, access)[: k + EXPLAINED]]
         return considered(scored, text, theta, k)
 

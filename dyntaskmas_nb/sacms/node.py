@@ -146,6 +146,13 @@ def check_count(value: object, where: str, *, least: int = 0, most: int = MAX_CO
     return value
 
 
+def check_theta(value: object, where: str) -> float:
+    """Return `value` if it can be a threshold θ: a number (not a bool) in [0, 1]; raises InvalidInput."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InvalidInput(f"{where} is {value!r:.40}; it must lie between 0 and 1.")
+    return float(value)
+
+
 def check_data(value: JSONValue, where: str) -> str:
     """Return `value` as JSON text.
 

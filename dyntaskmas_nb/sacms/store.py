@@ -20,11 +20,10 @@ from typing import Literal, Protocol
 
 import anyio
 
-from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.sacms.change import Change
 from dyntaskmas_nb.sacms.distribution import Delivery, Subscription
 from dyntaskmas_nb.sacms.embed import Embedder
-from dyntaskmas_nb.sacms.node import ContextNode, NodeId, check_count, check_name, check_text
+from dyntaskmas_nb.sacms.node import ContextNode, NodeId, check_count, check_name, check_text, check_theta
 from dyntaskmas_nb.sacms.tags import extract_tags
 
 MAX_K = 10_000  # hits of one query
@@ -114,7 +113,8 @@ class ContextStore(Protocol):
     async def query(self, text: str, *, access: int, theta: float | None = None, k: int = 10) -> Answer:
         """Return the `k` nodes most relevant to `text` among those level `access` may read (Eqs. 13–15).
 
-        Relevance must exceed `theta`, in [0, 1], strictly; it is the embedder's own unless given.
+        Relevance must exceed `theta`, in [0, 1], strictly. Unless given it is the embedder's own, in a
+        durable store the one recorded with the vectors.
         """
 
     async def result_of(
@@ -152,18 +152,15 @@ class ContextStore(Protocol):
         """Free everything; later calls raise `StoreError`. Closing twice is allowed."""
 
 
-def check_query(text: object, access: object, theta: float | None, k: object, embedder: Embedder) -> float:
-    """Return the threshold θ of a query.
+def check_query(text: object, access: object, theta: float | None, k: object, default: float) -> float:
+    """Return the threshold θ of a query, `default` where it is None.
 
     Raises InvalidInput for bad text, a bool or negative level, θ outside [0, 1] or NaN, k < 1.
     """
     check_text(text, "the query")
     check_count(access, "access")
     check_count(k, "k", least=1, most=MAX_K)
-    theta = embedder.theta if theta is None else theta
-    if isinstance(theta, bool) or not isinstance(theta, int | float) or not 0 <= theta <= 1:
-        raise InvalidInput(f"θ is {theta!r:.40}; it must lie between 0 and 1.")
-    return float(theta)
+    return check_theta(default if theta is None else theta, "θ")
 
 
 def considered(

@@ -1,4 +1,4 @@
-"""A store changes its embedder as a whole, and a store of the former schema is taken over."""
+"""A store changes its embedder as a whole, keeps its θ, and a store of a former schema is taken over."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from dyntaskmas_nb.errors import StoreError
+from dyntaskmas_nb.errors import InvalidInput, StoreError
 from dyntaskmas_nb.sacms.chroma import ChromaStore
 from dyntaskmas_nb.sacms.distribution import Subscription
 from dyntaskmas_nb.sacms.embed import LexicalHashing
@@ -71,19 +71,66 @@ async def test_an_embedder_that_fails_leaves_everything_as_it_was(tmp_path, make
     await store.aclose()
 
 
-async def test_a_store_of_schema_2_is_taken_over(tmp_path, make):
+class Stricter(LexicalHashing):
+    theta = 0.6
+
+
+async def theta(store):
+    return (await store.query("hotel", access=0)).theta
+
+
+async def test_the_default_threshold_is_the_recorded_one(tmp_path):
+    without_index(tmp_path / "s").close()
+    store = without_index(tmp_path / "s", Stricter())  # of the same fingerprint
+    assert await theta(store) == LexicalHashing.theta
+    assert (await store.query("hotel", access=0, theta=0.3)).theta == 0.3
+    await store.reembed(Stricter())
+    assert await theta(store) == 0.6
+    await store.aclose()
+    store = without_index(tmp_path / "s")
+    assert await theta(store) == 0.6
+    await store.aclose()
+
+
+async def test_a_threshold_that_is_none_is_refused_before_it_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(Stricter, "theta", 60)
+    with pytest.raises(InvalidInput, match=r"θ of embedder 'lexical.*is 60"):
+        ChromaStore(tmp_path / "s", Stricter())
+    store = without_index(tmp_path / "s")
+    with pytest.raises(InvalidInput, match="is 60"):
+        await store.reembed(Stricter())
+    assert await theta(store) == LexicalHashing.theta
+    await store.aclose()
+    with closing(sqlite3.connect(tmp_path / "s" / "context.db")) as db, db:
+        db.execute("UPDATE meta SET theta = 60")
+    with pytest.raises(StoreError, match=r"is damaged .*its θ is 60.0"):
+        without_index(tmp_path / "s")
+
+
+FORMER = {
+    2: "DROP TABLE subscription; DROP TABLE outbox; ALTER TABLE meta DROP COLUMN commits;",
+    3: "",
+}
+"""What else to undo."""
+
+
+@pytest.mark.parametrize("schema", FORMER)
+async def test_a_store_of_a_former_schema_is_taken_over(tmp_path, make, schema):
     store = without_index(tmp_path / "s")
     await store.put([make("a", "a hotel", tags=frozenset({"hotel"}))])
     await store.aclose()
     with closing(sqlite3.connect(tmp_path / "s" / "context.db")) as db:
-        db.executescript(
-            "DROP TABLE subscription; DROP TABLE outbox; ALTER TABLE meta DROP COLUMN commits;"
-            "PRAGMA user_version=2"
-        )
+        db.executescript(f"{FORMER[schema]} ALTER TABLE meta DROP COLUMN theta; PRAGMA user_version={schema}")
     (tmp_path / "s" / "context.high").unlink()
-    store = without_index(tmp_path / "s")
+    with pytest.raises(StoreError, match="not of 'lengths"):
+        without_index(tmp_path / "s", Lengths())
+    store = without_index(tmp_path / "s", Stricter())
+    assert await theta(store) == 0.6, "taken from whoever opens it first"
     await store.subscribe(Subscription(agent="x", tags=frozenset({"hotel"}), access=0, theta=0))
     await store.put([make("b", "hotel", tags=frozenset({"hotel"}))])
     assert [delivery.node for delivery, _ in await store.deliveries("x")] == ["b"]
-    assert (await found(store, "hotel"))[0] == ["a", "b"]
+    assert [hit.node.id for hit in await store.query("hotel", access=1, theta=0.1)] == ["a", "b"]
+    await store.aclose()
+    store = without_index(tmp_path / "s")
+    assert await theta(store) == 0.6
     await store.aclose()
