@@ -56,9 +56,9 @@ class ChromaStore:
 
     One process at a time may have it open, always with the same embedder (`LexicalHashing` unless given). The
     θ of the first is recorded and a query's default from then on; `reembed` records another.
-    Raises InvalidInput if its θ is not in [0, 1], StoreError if the directory cannot be written, is open elsewhere
-    (the message names the process), is damaged, or was filled by another embedder. A damaged store is never
-    replaced by an empty one.
+    Raises InvalidInput if its θ is not in [0, 1], StoreError if the directory cannot be written, is open
+    elsewhere (the message names the process), is damaged, or was filled by another embedder. A damaged store
+    is never replaced by an empty one.
     """
 
     def __init__(self, path: str | Path, embedder: Embedder | None = None) -> None:

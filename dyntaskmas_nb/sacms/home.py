@@ -36,13 +36,14 @@ def own(path: Path) -> sqlite3.Connection:
             raise
     except (OSError, sqlite3.Error) as error:
         if "locked" in str(error):
-            pid = owner.read_text() if owner.exists() else "unknown"
+            pid = owner.read_text(errors="replace") if owner.exists() else "unknown"
             raise StoreLocked(
                 f"the context store {path} is open in process {pid}. Close it there, or choose another."
             ) from None
-        raise StoreError(
-            f"the context store {path} cannot be opened: {error}. Choose a directory you may write."
-        ) from None
+        advice = "Choose a directory you may write."
+        if getattr(error, "sqlite_errorname", "") in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
+            advice = "Only its lock, owner.db, is damaged: delete that when no process has the store open."
+        raise StoreError(f"the context store {path} cannot be opened: {error}. {advice}") from None
     return lock
 
 

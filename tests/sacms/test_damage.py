@@ -225,7 +225,7 @@ LOG_LOST = {
 
 class TestAuthority:
     @pytest.mark.parametrize("damage", AUTHORITY)
-    def test_it_is_refused_and_left_alone(self, closed, copy, damage):
+    async def test_it_is_refused_and_left_alone(self, closed, copy, damage):
         """One sentence says what to do; nothing is mended, and nothing empty takes its place."""
         database = copy(closed) / "context.db"
         hurt, words = AUTHORITY[damage]
@@ -254,7 +254,7 @@ class TestAuthority:
         assert len(there) % 10 == 0, "a put was torn"
 
     @pytest.mark.parametrize("damage", LOG_LOST)
-    def test_after_a_death_a_lost_log_is_noticed(self, crashed, copy, damage):
+    async def test_after_a_death_a_lost_log_is_noticed(self, crashed, copy, damage):
         path = copy(crashed)
         LOG_LOST[damage](path / "context.db-wal")
         with pytest.raises(StoreError, match="backup"):
@@ -380,6 +380,22 @@ class TestPlace:
         assert f"StoreLocked: the context store {chroma.path} is open in process {os.getpid()}" in done.stderr
         with pytest.raises(StoreLocked, match=f"process {os.getpid()}"):
             ChromaStore(chroma.path)
+
+    async def test_who_has_it_is_told_as_far_as_it_can_be_read(self, chroma):
+        (chroma.path / "owner.pid").write_bytes(b"\xff\xfe")
+        with pytest.raises(StoreLocked, match="is open in process"):
+            ChromaStore(chroma.path)
+
+    @pytest.mark.parametrize("junk", [b"hello", b"\xff" * 5000, b"SQLite format 3\0" + b"\xff" * 4080])
+    async def test_a_damaged_lock_may_be_deleted(self, closed, copy, junk):
+        """And nothing of the store is lost with it."""
+        path = copy(closed)
+        (path / "owner.db").write_bytes(junk)
+        with pytest.raises(StoreError, match=r"Only its lock, owner\.db, .*: delete that when no process"):
+            ChromaStore(path)
+        (path / "owner.db").unlink()
+        with closing(without_index(path)) as store:
+            assert len(store._authority.levels()) == NODES
 
     def test_a_file_or_a_forbidden_place_is_refused(self, tmp_path):
         file = tmp_path / "file"
