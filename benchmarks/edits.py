@@ -25,7 +25,7 @@ EDITS = 2_000
 def rows(tasks: int = 10_000) -> list[Row]:
     """Edits of four kinds in turns on a run that is half done."""
     machine = Machine("bench")
-    simulator = Simulator(machine, lambda task, attempt: 1.0)
+    simulator = Simulator(machine, lambda task, number, agent: (1.0, True))
     simulator.submit(inputs(layered(tasks), AGENTS))
     simulator.run(until=tasks / AGENTS / 2)
     draw = random.Random(0)

@@ -23,6 +23,7 @@ from dyntaskmas_nb.core.command import (
     Reject,
     Resume,
     RetryTask,
+    SetAgent,
     StepOnce,
 )
 from dyntaskmas_nb.core.delta import (
@@ -42,6 +43,7 @@ from dyntaskmas_nb.core.delta import (
 from dyntaskmas_nb.core.event import (
     AgentHired,
     BreakpointHit,
+    Candidate,
     CommandApplied,
     CommandRejected,
     CommandSubmitted,
@@ -51,6 +53,8 @@ from dyntaskmas_nb.core.event import (
     DeltaRejected,
     DeltaSubmitted,
     Event,
+    GpuSample,
+    MachineSampled,
     MonitorDecided,
     PlanFailed,
     ResultsShared,
@@ -64,6 +68,7 @@ from dyntaskmas_nb.core.event import (
     TaskStopped,
     TurnEnded,
     Woke,
+    WorkflowDecided,
 )
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.settings import AgentSpec, Settings
@@ -224,6 +229,13 @@ def expansions(draw: st.DrawFn, old: st.SearchStrategy[str], names: list[str]) -
     )
 
 
+specs = st.builds(
+    AgentSpec,
+    id=text | st.sampled_from(["agent 1", "agent 2"]),
+    roles=st.lists(st.sampled_from([*ROLES, "*"]), min_size=1).map(tuple),
+    slots=st.integers(0, 3),
+)
+
 commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(Pause, hard=st.booleans()),
     st.just(Resume()),
@@ -235,24 +247,36 @@ commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(Inject, id=ids, text=text),
     st.builds(CancelTask, id=ids),
     st.builds(CancelRun, reason=text),
+    st.builds(SetAgent, agent=specs),
     st.builds(
         Configure,
         changes=st.fixed_dictionaries(
-            {"policy": st.sampled_from(["upward_rank", "as_printed", "fifo", "random", "none such"])}
+            {},
+            optional={
+                "policy": st.sampled_from(["upward_rank", "as_printed", "fifo", "random", "none such"]),
+                "rates": st.dictionaries(st.sampled_from(ROLES), positive_quarters, max_size=2),
+                "pins": st.dictionaries(ids, st.sampled_from(["agent 1", "agent 2", "nobody"]), max_size=2),
+                "extra_attempts": st.integers(-1, 2),
+                "routing": st.sampled_from(["off", "frozen"]),
+            },
         ),
     ),
 )
 
-specs = st.builds(
-    AgentSpec,
-    id=text,
-    roles=st.lists(st.sampled_from([*ROLES, "*"]), min_size=1).map(tuple),
-    slots=st.integers(1, 3),
-)
 settings = st.builds(Settings, seed=st.integers(-9, 9), seconds_per_unit=positive_quarters)
 _t, _n = numbers, st.integers(0, 99)
 
 notes = st.builds(ContextNote, id=ids, version=_n, tokens=_n, relevance=st.none() | numbers)
+gpus = st.builds(GpuSample, name=text, busy=numbers, memory=_n, memory_total=_n)
+candidates = st.builds(
+    Candidate,
+    name=text,
+    settings=st.dictionaries(text, results, max_size=2),
+    agents=st.lists(specs, max_size=2).map(tuple),
+    rerun=st.lists(ids, max_size=2).map(tuple),
+    makespan=numbers,
+    seeds=_n,
+)
 gaps = st.lists(st.tuples(text, text), max_size=2).map(tuple)
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(RunStarted, _t, text, settings, st.lists(specs, max_size=2).map(tuple), st.booleans()),
@@ -267,6 +291,18 @@ events: st.SearchStrategy[Event] = st.one_of(
         MonitorDecided, _t, ids, _n, st.sampled_from(["retry", "reassign", "skip", "ask", "rule"]), text
     ),
     st.builds(ContextGiven, _t, ids, _n, st.lists(notes, max_size=2).map(tuple), gaps, _n, st.booleans()),
+    st.builds(MachineSampled, _t, numbers, _n, st.lists(gpus, max_size=2).map(tuple)),
+    st.builds(
+        WorkflowDecided,
+        _t,
+        _n,
+        text,
+        st.lists(candidates, max_size=2).map(tuple),
+        _n,
+        st.sampled_from(["kept", "proposed", "applied"]),
+        text,
+        _n,
+    ),
     st.builds(ResultsShared, _t, text, st.dictionaries(ids, results, max_size=3)),
     st.builds(Woke, _t, ids),
     st.builds(TurnEnded, _t),

@@ -17,7 +17,7 @@ class Assignment:
 
     `access` is the agent's clearance: what it may read, and the level of what it writes. `given` grows when
     somebody gives the running agent context; `versions` are those of the predecessors' results, 0 for a
-    skipped one.
+    skipped one. `worked` will be the seconds in which the agent itself worked, where somebody measures them.
     """
 
     run: str
@@ -31,6 +31,7 @@ class Assignment:
     results: dict[TaskId, object]
     versions: Mapping[TaskId, int]
     given: list[str] = field(default_factory=list)
+    worked: float | None = None
 
     @property
     def producers(self) -> list[tuple[TaskId, int]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from dyntaskmas_nb.apee.budget import watch_budget
 from dyntaskmas_nb.apee.ledger import BLOCKED, CANCELLED, DEAD, PENDING, READY, RUNNING, Record
 from dyntaskmas_nb.apee.priority import Ranking
+from dyntaskmas_nb.apee.routing import Routing
 from dyntaskmas_nb.core.command import (
     Approve,
     Break,
@@ -19,15 +20,20 @@ from dyntaskmas_nb.core.command import (
     Reject,
     Resume,
     RetryTask,
+    SetAgent,
     StepOnce,
 )
 from dyntaskmas_nb.core.effect import GiveContext
-from dyntaskmas_nb.core.settings import configured
+from dyntaskmas_nb.core.settings import AgentSpec, configured
 from dyntaskmas_nb.core.task import SATISFIED, TaskId
 from dyntaskmas_nb.errors import DynTaskError
 
 if TYPE_CHECKING:
     from dyntaskmas_nb.apee.machine import Machine
+
+
+#: Settings that priorities are computed from.
+RANKED_BY = ("policy", "seconds_per_unit", "rates", "as_printed")
 
 
 def carry_out(m: Machine, command: Command, t: float) -> str:
@@ -53,6 +59,8 @@ def carry_out(m: Machine, command: Command, t: float) -> str:
             m.wind_down("cancelled", reason, t)
         case Configure(changes=changes):
             return _configure(m, dict(changes), t)
+        case SetAgent(agent=spec):
+            return _set_agent(m, spec)
         case Break() | CancelTask() | RetryTask() | Approve() | Reject() | Inject():
             if command.id not in m.records:
                 return f"There is no task {command.id[:80]!r}."
@@ -141,15 +149,35 @@ def _approve(m: Machine, id: TaskId, record: Record) -> str:
     return ""
 
 
+def _set_agent(m: Machine, spec: AgentSpec) -> str:
+    had = m.pool.agents.get(spec.id)
+    before = had.spec if had else spec
+    try:
+        if had:
+            m.pool.change(had, spec)
+        else:
+            m.pool.add(spec)
+    except DynTaskError as error:
+        return str(error)
+    if had and not m.dispatcher.hiring:
+        wanted = {m.graph._tasks[id].role for id, record in m.records.items() if not record.state.ended}
+        if alone := [role for role in sorted(wanted) if not m.pool.count(role)]:
+            m.pool.change(had, before)
+            return f"Tasks wait for the role {alone[0]!r}, which nobody else takes; let another join first."
+    m.ledger.newly_ready += [id for id, record in m.records.items() if record.state is READY]
+    return ""
+
+
 def _configure(m: Machine, changes: dict[str, object], t: float) -> str:
     try:
         new = configured(m.settings, changes)
-        if new.policy != m.settings.policy:
-            m.ranking = Ranking(m.graph, m.policy(new), new)
+        policy = m.ranking.policy if new.policy == m.settings.policy else m.policy(new)
+        if "routing_table" in changes:
+            m.dispatcher.routing = Routing(new.routing_table)
     except (DynTaskError, TypeError) as error:
         return str(error)
-    if new.policy == m.settings.policy and new.seconds_per_unit != m.settings.seconds_per_unit:
-        m.ranking = Ranking(m.graph, m.ranking.policy, new)
+    if any(getattr(new, name) != getattr(m.settings, name) for name in RANKED_BY):
+        m.ranking = Ranking(m.graph, policy, new)
     m.settings = new
     m.dispatcher.routing.frozen = new.routing == "frozen"
     m.ranking.touch(m.graph)

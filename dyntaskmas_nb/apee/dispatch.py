@@ -70,6 +70,7 @@ class Dispatcher:
         """Go through the queue once; `ahead`, where routing is learned, counts who waits for which agent."""
         m, queue, pick = self._m, self._m.queue, self._m.pool.pick
         held: list[TaskId] = []
+        pins = m.settings.pins
         claims = self._claims() if self.parked else {}
         heads = {role: entry for role in queue.roles() if (entry := queue.first(role))}
         while heads and (not m.paused or m.credits):
@@ -89,9 +90,9 @@ class Dispatcher:
             elif m.limited and over_budget(m, t, another=True):
                 held.append(id)
                 break
-            elif free and ahead is None and not record.avoid:
+            elif free and ahead is None and not record.avoid and not (pins and id in pins):
                 self._start(id, record, free, -rank, t)
-            elif agent := self._agent(role, record, t, ahead, patient):
+            elif agent := self._agent(id, role, record, t, ahead, patient):
                 self._start(id, record, agent, -rank, t)
             else:
                 held.append(id)
@@ -173,10 +174,12 @@ class Dispatcher:
         return self.hiring and self._m.pool.count(role) < self._m.settings.agents_per_role
 
     def _agent(
-        self, role: str, record: Record, t: float, ahead: dict[str, int] | None, patient: bool
+        self, id: TaskId, role: str, record: Record, t: float, ahead: dict[str, int] | None, patient: bool
     ) -> Agent | None:
-        """Who should do it; None where a better one is merely busy."""
+        """Who should do it; None where a better one, or the only one allowed, is merely busy."""
         pool = self._m.pool
+        if (only := pool.agents.get(self._m.settings.pins.get(id, ""))) and only in pool.able(role):
+            return only if only.free else None
         agent = pool.pick(role, record.avoid)
         if agent is None and self._may_hire(role):
             return self._hire(role, t)

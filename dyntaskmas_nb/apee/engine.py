@@ -321,8 +321,11 @@ class Engine:
                         scope.deadline = anyio.current_time() + task.timeout
                     try:  # whatever happens becomes one event
                         answer = await self._perform(job)
+                        now, over = self.now(), 0.0
+                        if job.worked is not None:
+                            over = max(0.0, round(now - job.t - job.worked, 6))
                         outcome: Input = events.TaskDone(
-                            self.now(), task.id, attempt, answer.result, answer.tokens, answer.cost
+                            now, task.id, attempt, answer.result, answer.tokens, answer.cost, over
                         )
                     except AgentError as error:
                         said, spent = _said(error), (error.tokens, error.cost)

@@ -27,7 +27,7 @@ def on_failure(m: Machine, record: Record, event: events.TaskFailed) -> None:
     record.failures += 1
     asked = monitor and task.role != monitor and record.failures < MOST_FAILURES
     if not event.retryable:
-        record.failures = max(record.failures, task.attempts)
+        record.failures = max(record.failures, task.attempts + m.settings.extra_attempts)
     if record.agent not in record.avoid:
         record.avoid += (record.agent,)
     if asked:
@@ -58,7 +58,7 @@ def on_monitor(m: Machine, event: events.MonitorDecided) -> None:
 
 
 def _rule(m: Machine, id: TaskId, record: Record, t: float, error: str) -> None:
-    if record.failures >= m.graph._tasks[id].attempts:
+    if record.failures >= m.graph._tasks[id].attempts + m.settings.extra_attempts:
         m.give_up(id, t, error)
         return
     if record.state is not READY:

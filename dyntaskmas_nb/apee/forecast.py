@@ -1,14 +1,15 @@
 """Preview by simulation: what a change would do to a run, from how it stands now (§III-D: "what if").
 
-A copy of the machine is played to its end by the simulator, once as it is and once with the change. Tasks
-take as long as their role's attempts have taken so far by unit of complexity, else T_c·C(v); what runs has
-been running since it started. Pauses, breakpoints and approvals are taken as passed, agents as never failing.
+A copy of the machine is played to its end by the simulator, once as it is and once with the change. How
+long attempts take and whether they succeed is an `Outlook`; what runs has been running since it started.
+Pauses, breakpoints and approvals are taken as passed.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from dyntaskmas_nb.apee.history import entries_of
 from dyntaskmas_nb.apee.machine import Machine
@@ -83,39 +84,25 @@ def _path(ids: tuple[TaskId, ...]) -> str:
     return " → ".join(shown)
 
 
-class Durations:
-    """Expected seconds of an attempt, learned from a log.
+class Outlook(Protocol):
+    """What is expected of attempts, as far as the run shows."""
 
-    Attributes
-    ----------
-    rate : seconds by unit of complexity, by role; "" is that of all roles.
-    entries : the attempts so far.
-    """
+    def __call__(self, task: Task, number: int, agent: str) -> tuple[float, bool]:
+        """Seconds of an attempt from its start, and whether it succeeds."""
 
-    def __init__(self, machine: Machine) -> None:
-        self.entries = entries_of(machine.log)
-        spent: dict[str, float] = defaultdict(float)
-        work: dict[str, float] = defaultdict(float)
-        tasks = machine.graph.tasks
-        for entry in self.entries:
-            if entry.outcome == "done" and entry.end is not None and (task := tasks.get(entry.task)):
-                for role in (task.role, ""):
-                    spent[role] += entry.end - entry.start
-                    work[role] += task.complexity
-        self.rate = {role: spent[role] / units for role, units in work.items() if units}
-        self._rest = self.rate.get("", machine.settings.seconds_per_unit)
+    def left(self, task: Task, number: int, agent: str, since: float) -> tuple[float, bool]:
+        """Seconds that an attempt still takes after `since` of them, and whether it succeeds."""
 
-    def __call__(self, task: Task, attempt: int) -> float:
-        """Seconds that an attempt at `task` is expected to take."""
-        return self.rate.get(task.role, self._rest) * task.complexity
+    def seconds(self, task: Task) -> float:
+        """Seconds of an attempt by an agent as good as any."""
 
 
-def slack(graph: TaskGraph, durations: Durations) -> dict[TaskId, float]:
+def slack(graph: TaskGraph, outlook: Outlook) -> dict[TaskId, float]:
     """Seconds by which each task could take longer without the longest path through `graph` growing."""
     first: dict[TaskId, float] = {}
     after: dict[TaskId, float] = {}
     order = graph.topological()
-    took = {id: durations(graph[id], 1) for id in order}
+    took = {id: outlook.seconds(graph[id]) for id in order}
     for id in order:
         first[id] = max((first[u] + took[u] for u in graph.predecessors(id)), default=0.0)
     for id in reversed(order):
@@ -125,17 +112,20 @@ def slack(graph: TaskGraph, durations: Durations) -> dict[TaskId, float]:
 
 
 def preview(
-    machine: Machine, change: Delta | Command | None, t: float, before: Forecast | None = None
+    machine: Machine,
+    change: Delta | Command | None,
+    t: float,
+    outlook: Outlook,
+    before: Forecast | None = None,
 ) -> Preview:
     """Compare how the run goes on from time `t` with and without `change`; nothing is changed.
 
     To be called where the machine may be read. `before` is what the same machine's last preview began with.
     """
-    durations = Durations(machine)
-    before = before or _played(machine, durations, None, t)[0]
+    before = before or _played(machine, outlook, None, t)[0]
     if change is None:
         return Preview(before=before, after=before)
-    after, answer = _played(machine, durations, change, t)
+    after, answer = _played(machine, outlook, change, t)
     if isinstance(answer, events.DeltaRejected | events.CommandRejected):
         return Preview(before=before, after=before, accepted=False, reason=answer.reason)
     reruns = answer.reruns if isinstance(answer, events.DeltaApplied) else ()
@@ -143,32 +133,17 @@ def preview(
 
 
 def _played(
-    machine: Machine, durations: Durations, change: Delta | Command | None, t: float
+    machine: Machine, outlook: Outlook, change: Delta | Command | None, t: float
 ) -> tuple[Forecast, Event | None]:
     """Play a twin of `machine` to its end with `change` made first; say what the machine answered."""
-    twin = twin_of(machine)
-    simulator = Simulator(twin, durations)
-    for id, record in [*twin.running_tasks(), *twin.ledger.leaving.items()]:
-        assert record.task is not None
-        left = durations(record.task, record.attempt) - (t - twin.pool.agents[record.agent].running[id])
-        ends = events.TaskDone(t + max(left, SOON), id, record.attempt, None)
-        simulator.submit([events.TaskStopped(t, id, record.attempt) if record.stopping else ends])
-    twin.ledger.rearm(t)
-    event: events.Input = events.Woke(t, "")
-    if change is not None:
-        delta = events.DeltaSubmitted(t, 0, change) if not isinstance(change, Command) else None
-        event = delta or events.CommandSubmitted(t, 0, change)  # type: ignore[arg-type]
-    simulator.perform(twin.step(event), t)
+    simulator = player(machine, outlook, t, () if change is None else (change,))
+    twin = simulator.machine
     answer = twin.log[1] if change is not None else None
-    twin.paused = twin.to_completion = False
-    for record in twin.records.values():
-        record.approved = True
-    simulator.submit([events.Woke(t, "")])
     simulator.run()
     ahead = entries_of(twin.log)
-    entries = [*durations.entries, *ahead]
+    entries = [*entries_of(machine.log), *ahead]
     seconds = {e.task: e.end - e.start for e in entries if e.end is not None and e.outcome == "done"}
-    seconds |= {id: durations(twin.graph[id], 1) for id in twin.graph if id not in seconds}
+    seconds |= {id: outlook.seconds(twin.graph[id]) for id in twin.graph if id not in seconds}
     attempts = sum(entry.outcome == "done" for entry in ahead)
     made = max(1, machine.attempts)
     return Forecast(
@@ -179,6 +154,34 @@ def _played(
         cost=machine.cost + machine.cost / made * attempts,
         unfinished=tuple(id for id, record in twin.records.items() if record.state not in SATISFIED),
     ), answer
+
+
+def player(
+    machine: Machine, outlook: Outlook, t: float, changes: Sequence[Delta | Command] = ()
+) -> Simulator:
+    """A simulator that will play a twin of `machine` on from time `t`, with `changes` made."""
+    twin = twin_of(machine)
+    simulator = Simulator(twin, outlook)
+    for id, record in [*twin.running_tasks(), *twin.ledger.leaving.items()]:
+        assert record.task is not None
+        number, agent = record.attempt, twin.pool.agents[record.agent]
+        seconds, good = outlook.left(record.task, number, record.agent, t - agent.running[id])
+        end = t + max(seconds, SOON)
+        ends = events.TaskDone(end, id, number, None) if good else events.TaskFailed(end, id, number, "")
+        simulator.submit([events.TaskStopped(t, id, number) if record.stopping else ends])
+    twin.ledger.rearm(t)
+    for change in changes or (None,):
+        event: events.Input = events.Woke(t, "")
+        if isinstance(change, Command):
+            event = events.CommandSubmitted(t, 0, change)
+        elif change is not None:
+            event = events.DeltaSubmitted(t, 0, change)
+        simulator.perform(twin.step(event), t)
+    twin.paused = twin.to_completion = False
+    for record in twin.records.values():
+        record.approved = True
+    simulator.submit([events.Woke(t, "")])
+    return simulator
 
 
 def twin_of(machine: Machine) -> Machine:

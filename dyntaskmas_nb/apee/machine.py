@@ -103,7 +103,9 @@ class Machine:
             events.TaskFailed: self._on_outcome,
             events.TaskStopped: self._on_outcome,
             events.MonitorDecided: lambda event: on_monitor(self, event),
-            events.ContextGiven: lambda event: None,  # for whoever reads the log
+            events.ContextGiven: lambda event: None,  # these three are for whoever reads the log
+            events.MachineSampled: lambda event: None,
+            events.WorkflowDecided: lambda event: None,
             events.Woke: lambda event: self.ledger.wake(event.task, event.t),
             events.TurnEnded: self._on_turn,
         }

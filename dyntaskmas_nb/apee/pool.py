@@ -36,7 +36,7 @@ class Agent:
     @property
     def load(self) -> float:
         """Share of its slots that is taken, 0 to 1."""
-        return len(self.running) / self.spec.slots
+        return len(self.running) / self.spec.slots if self.spec.slots else 1.0
 
 
 class Pool:
@@ -54,13 +54,19 @@ class Pool:
         """Let an agent join; raises `InvalidInput` for a name taken, no roles or no slots."""
         if spec.id in self.agents:
             raise InvalidInput(f"There is already an agent {spec.id!r}; give each its own id.")
-        if type(spec.roles) is not tuple or not spec.roles or spec.slots < 1:
-            raise InvalidInput(f"Agent {spec.id!r} needs a tuple of roles, at least one role and one slot.")
+        _check(spec)
         agent = self.agents[spec.id] = Agent(spec, len(self.agents))
-        for role in spec.roles:
-            self._by_role[role] = self._by_role.get(role, 0) + 1
+        self._count(spec, 1)
         self._offer(agent)
         return agent
+
+    def change(self, agent: Agent, spec: AgentSpec) -> None:
+        """Let an agent be as `spec` from now on; what it works on it keeps."""
+        _check(spec)
+        self._count(agent.spec, -1)
+        agent.spec = spec
+        self._count(spec, 1)
+        self._offer(agent)
 
     def copy(self, agent: Agent) -> None:
         """Let a copy of another pool's agent join."""
@@ -69,8 +75,12 @@ class Pool:
         mine.completed, mine.busy = agent.completed, agent.busy
         self._offer(mine)
 
+    def _count(self, spec: AgentSpec, by: int) -> None:
+        for role in spec.roles if spec.slots else ():
+            self._by_role[role] = self._by_role.get(role, 0) + by
+
     def count(self, role: str) -> int:
-        """How many agents can take `role`."""
+        """How many agents that have slots can take `role`."""
         return self._by_role.get(role, 0) + (self._by_role.get(ANY_ROLE, 0) if role != ANY_ROLE else 0)
 
     def pick(self, role: str, avoid: Collection[str] = ()) -> Agent | None:
@@ -84,7 +94,9 @@ class Pool:
     def able(self, role: str, avoid: Collection[str] = ()) -> list[Agent]:
         """Agents that can take `role`, without those to `avoid`, the one to be preferred first."""
         able = [
-            a for a in self if a.spec.id not in avoid and (role in a.spec.roles or ANY_ROLE in a.spec.roles)
+            a
+            for a in self
+            if a.spec.slots and a.spec.id not in avoid and (role in a.spec.roles or ANY_ROLE in a.spec.roles)
         ]
         return sorted(able, key=lambda a: (role not in a.spec.roles, a.load, a.assigned, a.index))
 
@@ -123,3 +135,8 @@ class Pool:
                 return agent
             heappop(heap)
         return None
+
+
+def _check(spec: AgentSpec) -> None:
+    if type(spec.roles) is not tuple or not spec.roles or type(spec.slots) is not int or spec.slots < 0:
+        raise InvalidInput(f"Agent {spec.id!r} needs a tuple of at least one role, and slots of at least 0.")

@@ -65,14 +65,14 @@ def upward_rank(task: Task, successors: Successors, weights: Coefficients) -> fl
     for _, information, rank in successors:
         through = weights.beta * information + rank
         longest = max(longest, through)
-    return weights.alpha * task.complexity + longest
+    return weights.work(task) + longest
 
 
 def as_printed(task: Task, successors: Successors, weights: Coefficients) -> float:
     """Eq. 5: C(v) / max(W(v, u) + P(u)); C(v) for a sink, and where the denominator is 0."""
     if not successors:
         return task.complexity
-    denominator = max(weights.alpha * u.complexity + weights.beta * i + rank for u, i, rank in successors)
+    denominator = max(weights.work(u) + weights.beta * i + rank for u, i, rank in successors)
     return task.complexity / denominator if denominator > 0 else task.complexity
 
 
@@ -170,6 +170,7 @@ class Ranking:
         """Rank `ids`, successors first; return those whose rank changed."""
         tasks, succ, rank, changed = self._graph._tasks, self._graph._succ, self._rank, []
         plain, alpha, beta = self.policy.rule is upward_rank, self._weights.alpha, self._weights.beta
+        rates = self._weights.rates
         for id in ids:
             if plain:  # the default, without the list of successors that other rules may want to read
                 value = 0.0
@@ -177,7 +178,8 @@ class Ranking:
                     through = beta * information + rank[after]
                     if through > value:  # noqa: PLR1730  for thousands of tasks at once
                         value = through
-                value += alpha * tasks[id].complexity
+                units = tasks[id].complexity
+                value += alpha * units * rates.get(tasks[id].role, 1.0) if rates else alpha * units
             else:
                 value = self._ruled(id)
             if rank.get(id) != value:

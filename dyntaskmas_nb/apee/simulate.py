@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import assert_never
@@ -26,6 +26,8 @@ from dyntaskmas_nb.dtgg.update import as_delta
 from dyntaskmas_nb.errors import InvalidInput
 
 Duration = Callable[[Task, int], float]
+#: Seconds that an attempt at a task by an agent takes, and whether it succeeds.
+Attempt = Callable[[Task, int, str], tuple[float, bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +49,11 @@ class Schedule:
 
 
 class Simulator:
-    """Drives a machine through virtual time; `duration(task, attempt)` gives an attempt's seconds."""
+    """Drives a machine through virtual time; `attempt(task, number, agent)` says how an attempt goes."""
 
-    def __init__(self, machine: Machine, duration: Duration) -> None:
+    def __init__(self, machine: Machine, attempt: Attempt) -> None:
         self.machine = machine
-        self._duration = duration
+        self._attempt = attempt
         self._heap: list[tuple[tuple[float, int, str, int], int, Input]] = []
         self._count = 0
 
@@ -63,10 +65,15 @@ class Simulator:
 
     def run(self, until: float | None = None) -> None:
         """Play turns until the run has ended, nothing is left to happen, or time `until` (s) is passed."""
-        while self._heap and not self.machine.ended:
-            t = self._heap[0][0][0]
+        for t in self.turns():
             if until is not None and t > until:
                 return
+
+    def turns(self) -> Iterator[float]:
+        """Play turn after turn; before each, yield its time."""
+        while self._heap and not self.machine.ended:
+            t = self._heap[0][0][0]
+            yield t
             effects: list[Effect] = []
             while self._heap and self._heap[0][0][0] == t:
                 effects += self.machine.step(heappop(self._heap)[2])
@@ -77,8 +84,8 @@ class Simulator:
         """Put on the calendar what comes of `effects`."""
         for effect in effects:
             match effect:
-                case TaskDispatched(task=id, attempt=attempt):
-                    self.submit([self._outcome(self.machine.graph._tasks[id], attempt, t)])
+                case TaskDispatched(task=id, attempt=attempt, agent=agent):
+                    self.submit([self._outcome(self.machine.graph._tasks[id], attempt, agent, t)])
                 case StopTask(task=id, attempt=attempt):
                     self._withdraw(id, attempt)
                     self.submit([events.TaskStopped(t, id, attempt)])
@@ -91,8 +98,8 @@ class Simulator:
                 case _:
                     assert_never(effect)
 
-    def _outcome(self, task: Task, attempt: int, t: float) -> Input:
-        seconds = self._duration(task, attempt)
+    def _outcome(self, task: Task, attempt: int, agent: str, t: float) -> Input:
+        seconds, good = self._attempt(task, attempt, agent)
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
             raise InvalidInput(f"The duration of {task.id!r} must be seconds of at least 0, not {seconds!r}.")
         # As in the engine, a tie goes to the deadline.
@@ -100,6 +107,8 @@ class Simulator:
             return events.TaskFailed(
                 t + task.timeout, task.id, attempt, f"no result within {task.timeout:g} s"
             )
+        if not good:
+            return events.TaskFailed(t + seconds, task.id, attempt, "it is expected to fail")
         return events.TaskDone(t + seconds, task.id, attempt, None)
 
     def _withdraw(self, id: TaskId, attempt: int) -> None:
@@ -160,7 +169,8 @@ def simulate(
     if not len(graph):
         raise InvalidInput("The graph has no tasks to simulate.")
     machine = Machine("simulated", policy_of(policy, seed))
-    simulator = Simulator(machine, duration or (lambda task, attempt: task.complexity * seconds_per_unit))
+    seconds = duration or (lambda task, attempt: task.complexity * seconds_per_unit)
+    simulator = Simulator(machine, lambda task, number, agent: (seconds(task, number), True))
     started = events.RunStarted(0.0, graph.title, settings, pool)
     simulator.submit([started, events.DeltaSubmitted(0.0, 0, as_delta(graph))])
     simulator.run()

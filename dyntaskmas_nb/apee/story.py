@@ -12,6 +12,7 @@ from typing import Any
 from dyntaskmas_nb.apee.history import taken_in
 from dyntaskmas_nb.core import command, delta, event
 from dyntaskmas_nb.core.event import Event
+from dyntaskmas_nb.core.settings import AgentSpec
 from dyntaskmas_nb.core.task import Task, TaskId
 from dyntaskmas_nb.view.words import count, duration, fit, markup, printable, tag
 
@@ -33,6 +34,7 @@ _METHODS: dict[type, str] = {
     command.Reject: "reject",
     command.Inject: "inject",
     command.Configure: "configure",
+    command.SetAgent: "set_agent",
 }
 _WORDS: dict[type, str] = {
     event.RunStarted: "asked for: {0.request}",
@@ -44,6 +46,7 @@ _WORDS: dict[type, str] = {
     event.TaskFailed: "{0.task!r} failed: {0.error}",
     event.TaskStopped: "{0.task!r} was stopped",
     event.MonitorDecided: "{0.task!r}: {0.decision}. {0.reason}",
+    event.WorkflowDecided: "the AWM looked at the workflow: {0.reason}",
     event.ContextGiven: "{0.task!r} was told of {0.items[0].id!r} while it worked",
     event.StateChanged: "{0.task!r} is {0.state}: {0.reason}",
     event.BreakpointHit: "paused {0.when} {0.task!r}",
@@ -90,6 +93,8 @@ def call(what: Any) -> str:
         own = {field.name: (getattr(what.task, field.name), field.default) for field in fields(Task)[2:]}
     elif isinstance(what, delta.SetJoin):
         name, given, own = "set_join", [what.id, what.join.kind, what.join.k], {}
+    elif isinstance(what, command.SetAgent):
+        own = {field.name: (getattr(what.agent, field.name), field.default) for field in fields(AgentSpec)}
     elif isinstance(what, command.CancelRun):
         name, own = "cancel", {}
     elif isinstance(what, command.Break) and what.once:
@@ -151,7 +156,8 @@ def history_of(log: Sequence[Event]) -> History:
     agents: dict[tuple[TaskId, int], str] = {}
     for place, cause, facts in taken_in(log):
         seq, by = place, getattr(cause, "by", "")
-        told = not isinstance(cause, event.TurnEnded | event.Woke)
+        told = not isinstance(cause, event.TurnEnded | event.Woke | event.MachineSampled)
+        by = "awm" if isinstance(cause, event.WorkflowDecided) else by
         if isinstance(cause, event.ContextGiven):
             told, by = cause.pushed, agents.get((cause.task, cause.attempt), "")
         if isinstance(cause, event.TaskDone | event.TaskFailed | event.TaskStopped):

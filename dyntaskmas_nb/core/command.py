@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from dyntaskmas_nb.core.settings import AgentSpec
 from dyntaskmas_nb.core.task import TaskId
 
 
@@ -95,6 +96,13 @@ class Configure:
     changes: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAgent:
+    """Let an agent join, or change the slots, roles or clearance of one; with no slots it takes no more."""
+
+    agent: AgentSpec
+
+
 Command: TypeAlias = (
     Pause
     | Resume
@@ -107,4 +115,5 @@ Command: TypeAlias = (
     | Reject
     | Inject
     | Configure
+    | SetAgent
 )

@@ -9,7 +9,8 @@ These are created on the hot path: not frozen (a frozen one takes three times as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 from dyntaskmas_nb.core.command import Command
@@ -75,13 +76,17 @@ class PlanFailed(Moment):
 
 @dataclass(slots=True)
 class TaskDone(Moment):
-    """An attempt succeeded; `result` is JSON, `tokens` what the model read and wrote, `cost` their price."""
+    """An attempt succeeded; `result` is JSON, `tokens` what the model read and wrote, `cost` their price.
+
+    `overhead` are the seconds of it in which the agent did not work: context was read, the result stored.
+    """
 
     task: TaskId
     attempt: int
     result: Any
     tokens: int = 0
     cost: float = 0.0
+    overhead: float = 0.0
 
 
 @dataclass(slots=True)
@@ -149,6 +154,73 @@ class ContextGiven(Moment):
     left_out: tuple[tuple[str, str], ...]
     tokens: int
     pushed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuSample:
+    """One GPU: share of the time it computed, bytes of its memory in use and in all."""
+
+    name: str
+    busy: float
+    memory: int
+    memory_total: int
+
+
+@dataclass(slots=True)
+class MachineSampled(Moment):
+    """What the machine was doing: `cpu` the share of all cores in use, `memory` bytes of this process."""
+
+    cpu: float
+    memory: int
+    gpus: tuple[GpuSample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A workflow configuration ω that was tried out: what it changes, and how the run would go on.
+
+    Attributes
+    ----------
+    name : what it is, in words.
+    settings, agents, rerun : settings changed, agents set, running tasks moved to another agent.
+    makespan, risk : seconds from the run's start, mean over the seeds, and how far they spread.
+    cost : of the whole run.
+    score : f of Eq. 18, in seconds; the least is best.
+    seeds : how many futures were tried.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    agents: tuple[AgentSpec, ...] = ()
+    rerun: tuple[TaskId, ...] = ()
+    makespan: float = 0.0
+    risk: float = 0.0
+    cost: float = 0.0
+    score: float = 0.0
+    seeds: int = 0
+
+
+@dataclass(slots=True)
+class WorkflowDecided(Moment):
+    """The AWM compared workflow configurations (Eq. 18, Alg. 4), the present one first.
+
+    Attributes
+    ----------
+    number : its place among the run's decisions, from 1.
+    why : the decision point.
+    chosen : the place of the best candidate; 0 when nothing is to be changed.
+    verdict : "kept", "proposed" or "applied".
+    reason : why, in a sentence.
+    seq : how many events the run had when they were compared.
+    """
+
+    number: int
+    why: str
+    candidates: tuple[Candidate, ...]
+    chosen: int
+    verdict: Literal["kept", "proposed", "applied"]
+    reason: str
+    seq: int
 
 
 @dataclass(slots=True)
@@ -256,6 +328,8 @@ Input: TypeAlias = (
     | MonitorDecided
     | RunReopened
     | ContextGiven
+    | MachineSampled
+    | WorkflowDecided
     | Woke
     | PlanFailed
     | DeltaSubmitted

@@ -218,10 +218,10 @@ def check_join(join: object, where: str) -> None:
     check_count(join.k, f"{where}: join.k")
 
 
-def check_count(value: object, where: str) -> None:
-    """Refuse what is not a whole number of at least 1."""
-    if type(value) is not int or value < 1:
-        raise InvalidInput(f"{where} must be a whole number of at least 1, not {shown(value)}.")
+def check_count(value: object, where: str, least: int = 1) -> None:
+    """Refuse what is not a whole number of at least `least`."""
+    if type(value) is not int or value < least:
+        raise InvalidInput(f"{where} must be a whole number of at least {least}, not {shown(value)}.")
 
 
 def check_information(value: float, where: str) -> float:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from dyntaskmas_nb.apee.explain import Explanation, explain
-from dyntaskmas_nb.apee.forecast import Durations, Forecast, Preview, preview, slack
+from dyntaskmas_nb.apee.forecast import Forecast, Preview, preview, slack
 from dyntaskmas_nb.apee.manifest import Manifest, manifest_of
+from dyntaskmas_nb.awm.estimate import Expected
+from dyntaskmas_nb.awm.monitor import Monitor
 from dyntaskmas_nb.core.codec import decode, encode
 from dyntaskmas_nb.core.command import Command, Configure
 from dyntaskmas_nb.core.delta import Delta
@@ -71,7 +73,8 @@ class Insight(Access):
 
     def _preview(self, change: Delta | Command | None) -> Preview:
         seq, before = self._forecast
-        found = preview(self._machine, change, self._now(), before if seq == len(self._machine.log) else None)
+        known = before if seq == len(self._machine.log) else None
+        found = preview(self._machine, change, self._now(), self._expected(), known)
         self._forecast = len(self._machine.log), found.before
         return found
 
@@ -85,4 +88,9 @@ class Insight(Access):
 
     def slack(self) -> dict[TaskId, float]:
         """Seconds that each task may take longer, or start later, before the critical path grows."""
-        return self._read(lambda: slack(self._machine.graph, Durations(self._machine)))
+        return self._read(lambda: slack(self._machine.graph, self._expected()))
+
+    def _expected(self) -> Expected:
+        monitor = Monitor()
+        monitor.catch_up(self._machine.log)
+        return Expected(monitor.estimates)

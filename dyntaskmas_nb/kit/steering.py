@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from dyntaskmas_nb.apee.clock import VirtualClock
 from dyntaskmas_nb.core import command as commands
 from dyntaskmas_nb.core.event import CommandApplied, TaskDispatched, TaskDone, TaskFailed
+from dyntaskmas_nb.core.settings import ANY_ROLE, AgentSpec
 from dyntaskmas_nb.core.task import MAX_TEXT, TaskId, check_text
 from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.kit.access import Access
@@ -132,6 +134,13 @@ class Steering(Access):
             )
         what = ", ".join(f"{name} = {value!r}" for name, value in settings.items())
         return self._command(commands.Configure(changes=settings), f"set {what}")
+
+    def set_agent(
+        self, id: str, *, slots: int = 1, roles: Sequence[str] = (ANY_ROLE,), access: int = 0
+    ) -> Receipt:
+        """Let an agent join, or change one: with no slots it finishes what it works on and takes no more."""
+        spec = AgentSpec(id=id, roles=tuple(roles), slots=slots, access=access)
+        return self._command(commands.SetAgent(agent=spec), f"set agent {id!r} to {slots} slots")
 
     def _command(self, command: commands.Command, what: str) -> Receipt:
         return receipt_of(what, self._submit(command))

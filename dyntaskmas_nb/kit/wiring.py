@@ -83,7 +83,9 @@ class Wiring:
         # one task of a reflection: shown what it judges or revises, and nothing else
         results = {id: result for id, result in job.results.items() if id in step.reads}
         task = replace(job.task, inputs=step.inputs)
-        answer = await self._work(replace(job, task=task, results=results))
+        part = replace(job, task=task, results=results)
+        answer = await self._work(part)
+        job.worked = part.worked
         return replace(answer, result=step.concluded(answer.result, job.results))
 
     # -- distribution (Alg. 3) -----------------------------------------------------------------------
@@ -166,9 +168,12 @@ class Wiring:
             seconds_per_unit=self.seconds_per_unit,
             given=job.given,
         )
+        called = anyio.current_time()
         if self.inline and not isinstance(agent, LlamaAgent):
             await anyio.sleep(job.task.complexity * self.seconds_per_unit)
-        return await agent(job.task, context, inline=self.inline)
+        answer = await agent(job.task, context, inline=self.inline)
+        job.worked = anyio.current_time() - called
+        return answer
 
     async def decide(self, question: AskMonitor) -> MonitorDecided:
         """Ask the Monitor role about a failed attempt; what is no decision leaves it to the rule."""

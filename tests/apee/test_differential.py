@@ -83,15 +83,15 @@ class Failing(Simulator):
 
     scenario: Scenario
 
-    def _outcome(self, task: Task, attempt: int, t: float) -> Input:
-        outcome = super()._outcome(task, attempt, t)
+    def _outcome(self, task: Task, attempt: int, agent: str, t: float) -> Input:
+        outcome = super()._outcome(task, attempt, agent, t)
         if self.scenario.fails(task, attempt) and not isinstance(outcome, TaskFailed):
             return TaskFailed(outcome.t, task.id, attempt, "broke")
         return outcome
 
 
 def simulated(scenario: Scenario) -> Machine:
-    simulator = Failing(Machine("run"), scenario.duration)
+    simulator = Failing(Machine("run"), lambda task, number, agent: (scenario.duration(task, number), True))
     simulator.scenario = scenario
     simulator.submit(scenario.opening())
     simulator.submit(scenario.events())

@@ -79,8 +79,8 @@ def test_an_agent_of_the_role_goes_before_one_that_takes_any() -> None:
     ("spec", "words"),
     [
         (AgentSpec(id="a"), "already an agent 'a'"),
-        (AgentSpec(id="b", roles=()), "at least one role and one slot"),
-        (AgentSpec(id="b", slots=0), "at least one role and one slot"),
+        (AgentSpec(id="b", roles=()), "at least one role, and slots"),
+        (AgentSpec(id="b", slots=-1), "at least one role, and slots"),
     ],
 )
 def test_an_agent_that_cannot_join(spec: AgentSpec, words: str) -> None:

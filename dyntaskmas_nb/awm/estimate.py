@@ -1,0 +1,259 @@
+"""What attempts take, cost and come to: estimated from their outcomes, with uncertainty (§III-D, M(t)).
+
+An attempt of an agent a at a task of role r and complexity C takes d seconds, and
+
+    log(d / C) = ρ_r + σ_a + δ_ra + ε,    ε normal,
+
+where each level is a mean and a variance. An outcome moves every level by its share of the whole variance
+(a Kalman filter whose covariances are left out); an agent's level and its own way with a role drift, so their
+variance grows with every outcome. An outcome three deviations off says that the agent has changed, and is
+believed. ρ starts at log T_c.
+
+| symbol | name | unit |
+|---|---|---|
+| T_c | `seconds_per_unit` | s per complexity unit |
+| T_t | `Estimates.seconds_per_information` | s per information unit |
+| C(v) | `Task.complexity` | complexity units |
+
+Paper silent on how M(t) learns durations: we chose what follows both drift and jumps in O(1) an outcome.
+
+References
+----------
+R. E. Kalman, "A new approach to linear filtering and prediction problems", J. Basic Engineering 82, 1960.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from statistics import NormalDist
+from typing import Any
+from zlib import crc32
+
+from dyntaskmas_nb.core.task import Task
+
+#: Seconds below which durations are not told apart.
+SHORTEST = 1e-6
+#: Variance of a level of which nothing is known, and what an outcome adds: role, agent, agent at a role.
+PRIORS, DRIFT = (4.0, 0.25, 0.03), (1e-4, 0.01, 1e-3)
+#: Squared deviations at which an outcome is a change and no chance.
+JUMP = 9.0
+#: Variance of ε before it was seen, as if from so many outcomes; and how much of the past counts at the most.
+NOISE, NOISE_SEEN, MEMORY = 0.02, 4, 40
+#: What one outcome leaves of the weight of those before it, in shares of successes and in costs.
+FORGET = 0.85
+#: Successes that an agent begins with.
+TRUST = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A mean and its variance."""
+
+    mean: float = 0.0
+    variance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How an agent's attempts ended, the latest counting most: weights of successes and failures, costs."""
+
+    done: float = 0.0
+    failed: float = 0.0
+    cost: float = 0.0
+    tokens: float = 0.0
+    seen: float = 0.0
+
+    @property
+    def success(self) -> float:
+        """The chance that an attempt succeeds; 1 until one has failed."""
+        return (self.done + TRUST) / (self.done + self.failed + TRUST)
+
+
+class Estimates:
+    """Everything learned so far; O(1) an outcome, memory by role and agent.
+
+    Attributes
+    ----------
+    noise : variance of log seconds that neither role nor agent explains.
+    seen : outcomes learned from.
+    """
+
+    def __init__(self, seconds_per_unit: float = 1.0) -> None:
+        self.noise, self.seen = NOISE, 0
+        self.records: dict[str, Record] = {}
+        self._usual = math.log(seconds_per_unit)
+        self._levels: dict[tuple[str, str], Level] = {}  # (role, ""), ("", agent), (role, agent)
+        self._transfer = [0.0, 0.0]
+
+    # -- learning ------------------------------------------------------------------------------------
+
+    def observe(
+        self,
+        role: str,
+        agent: str,
+        complexity: float,
+        seconds: float,
+        *,
+        success: bool = True,
+        cost: float = 0.0,
+        tokens: int = 0,
+    ) -> None:
+        """Learn from an attempt that was done or failed; how long a failure took says nothing."""
+        self.seen += 1
+        old, units = self.records.get(agent, Record()), complexity or 1.0
+        self.records[agent] = Record(
+            done=old.done * FORGET + success,
+            failed=old.failed * FORGET + (not success),
+            cost=old.cost * FORGET + cost / units,
+            tokens=old.tokens * FORGET + tokens / units,
+            seen=old.seen * FORGET + 1,
+        )
+        if success and complexity > 0:
+            self._learn(role, agent, math.log(max(seconds, SHORTEST) / complexity))
+
+    def observe_transfer(self, information: float, seconds: float) -> None:
+        """Learn T_t from context of `information` units that took `seconds` to hand over."""
+        self._transfer = [self._transfer[0] * FORGET + seconds, self._transfer[1] * FORGET + information]
+
+    @property
+    def seconds_per_information(self) -> float | None:
+        """T_t as measured; None before anything was handed over."""
+        return self._transfer[0] / self._transfer[1] if self._transfer[1] else None
+
+    def _learn(self, role: str, agent: str, value: float, *, chance: bool = True) -> None:
+        keys = ((role, ""), ("", agent), (role, agent))
+        levels = [self._level(key, place) for place, key in enumerate(keys)]
+        grown = [replace(one, variance=one.variance + more) for one, more in zip(levels, DRIFT, strict=True)]
+        off = value - sum(level.mean for level in grown)
+        whole = sum(level.variance for level in grown) + self.noise
+        if off * off > JUMP * whole:
+            grown[1] = replace(grown[1], variance=grown[1].variance + off * off)
+            whole += off * off
+            chance = False
+        for key, level in zip(keys, grown, strict=True):
+            share = level.variance / whole
+            self._levels[key] = Level(level.mean + share * off, level.variance * (1 - share))
+        if chance:
+            weight = 1 / min(self.seen + NOISE_SEEN, MEMORY)
+            self.noise += weight * (off * off * self.noise / whole - self.noise)
+
+    def _level(self, key: tuple[str, str], place: int) -> Level:
+        return self._levels.get(key) or Level(self._usual if place == 0 else 0.0, PRIORS[place])
+
+    # -- telling -------------------------------------------------------------------------------------
+
+    def log_rate(self, role: str, agent: str = "") -> Level:
+        """Log seconds of one unit of complexity, by `agent` or by one as good as any, and its variance."""
+        levels = [self._level((role, ""), 0)]
+        if agent:
+            levels += [self._level(("", agent), 1), self._level((role, agent), 2)]
+        return Level(sum(one.mean for one in levels), sum(one.variance for one in levels))
+
+    def rate(self, role: str, agent: str = "") -> float:
+        """Seconds of one unit of complexity, as good a guess too long as too short."""
+        return math.exp(self.log_rate(role, agent).mean)
+
+    def success(self, agent: str) -> float:
+        """The chance that an attempt of `agent` succeeds."""
+        return self.records.get(agent, Record()).success
+
+    def cost(self, agent: str) -> float:
+        """What a unit of complexity costs with `agent`; with a stranger, what it costs on the average."""
+        known = [self.records[agent]] if agent in self.records else list(self.records.values())
+        seen = sum(one.seen for one in known)
+        return sum(one.cost for one in known) / seen if seen else 0.0
+
+    def roles(self) -> list[str]:
+        """Roles that have been tried, sorted."""
+        return sorted({role for role, agent in self._levels if role and not agent})
+
+    def after(self, running: Iterable[tuple[Task, str, float]]) -> Estimates:
+        """What is to be thought while attempts run on: (task, agent, seconds so far).
+
+        One that has outlived what was expected counts as if it ended now, for its agent alone.
+        """
+        twin = Estimates()
+        twin.__dict__.update(self.__dict__, _levels=dict(self._levels))
+        for task, agent, seconds in running:
+            level = self.log_rate(task.role, agent)
+            late = math.log(max(seconds, SHORTEST) / (task.complexity or 1.0)) - level.mean
+            if late > 0 and late * late > (level.variance + self.noise) * JUMP / 2:
+                known = twin._level(("", agent), 1)
+                twin._levels["", agent] = Level(known.mean + late, known.variance + late * late / 4)
+        return twin
+
+    def routing_table(self, roles: Iterable[str], agents: Iterable[str]) -> dict[str, Any]:
+        """The estimates as a table that routing can go by (`Settings.routing_table`)."""
+        names = list(agents)
+        return {
+            role: {
+                agent: {
+                    "done": round(1000 * self.success(agent)),
+                    "failed": 1000 - round(1000 * self.success(agent)),
+                    "log_mean": round(self.log_rate(role, agent).mean, 4),
+                    "log_squares": 0.0,
+                }
+                for agent in names
+            }
+            for role in roles
+        }
+
+
+class Expected:
+    """One future: what `estimates` say of attempts (an `apee.forecast.Outlook`).
+
+    Future 0 is the plain one: every attempt takes what is as likely too long as too short, divided by its
+    agent's chance of success. In others chance is drawn, by future, task and attempt and by nothing else, so
+    that two ways to go on are compared under the same luck.
+    """
+
+    def __init__(self, estimates: Estimates, future: int = 0) -> None:
+        self.estimates, self.future = estimates, future
+        self._cache: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def seconds(self, task: Task) -> float:
+        """Seconds of an attempt by an agent as good as any."""
+        return self.estimates.rate(task.role) * task.complexity
+
+    def __call__(self, task: Task, number: int, agent: str) -> tuple[float, bool]:
+        """Seconds of an attempt, and whether it succeeds."""
+        rate, success = self._of(task.role, agent)
+        if not self.future:
+            return rate * task.complexity / success, True
+        luck = math.exp(math.sqrt(self.estimates.noise) * draw(self.future, task.id, str(number)))
+        return rate * task.complexity * luck, chance(self.future, task.id, f"{number}?") < success
+
+    def left(self, task: Task, number: int, agent: str, since: float) -> tuple[float, bool]:
+        """Seconds that an attempt still takes after `since`; one that is overdue may go on as long again."""
+        seconds, good = self(task, number, agent)
+        if seconds > since:
+            return seconds - since, good
+        return since * min(1.0, math.sqrt(self.estimates.noise)), good
+
+    def cost(self, task: Task, agent: str) -> float:
+        """What an attempt costs."""
+        return self.estimates.cost(agent) * (task.complexity or 1.0)
+
+    def _of(self, role: str, agent: str) -> tuple[float, float]:
+        if (found := self._cache.get((role, agent))) is None:
+            level = self.estimates.log_rate(role, agent)
+            unsure = math.sqrt(level.variance) * draw(self.future, agent, role) if self.future else 0.0
+            found = math.exp(level.mean + unsure), self.estimates.success(agent)
+            self._cache[role, agent] = found
+        return found
+
+
+def chance(future: int, *names: str) -> float:
+    """A number in (0, 1) that depends on its arguments only."""
+    return (crc32("\0".join((str(future), *names)).encode()) + 0.5) / 2**32
+
+
+_normal = cache(NormalDist)
+
+
+def draw(future: int, *names: str) -> float:
+    """A standard normal number that depends on its arguments only."""
+    return _normal().inv_cdf(chance(future, *names))
