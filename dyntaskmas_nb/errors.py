@@ -114,10 +114,6 @@ class BackendTimeout(BackendError):
     retryable = True
 
 
-class BackendCancelled(BackendError):
-    """The request was cancelled by its caller."""
-
-
 class InvalidOutput(BackendError):
     """The model's answer does not satisfy what was asked of it (for instance a JSON schema)."""
 
