@@ -1,4 +1,4 @@
-"""Every measurement in one table, and in out/bench.json: ``python -m benchmarks`` (about three minutes)."""
+"""Every measurement in one table, and in out/bench.json: ``python -m benchmarks`` (under two minutes)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The durable context store end to end: how fast and how rightly it answers, what a write costs.
 
-``python -m benchmarks.context`` with 10,000 nodes (half a minute), ``python -m benchmarks.context large``
+``python -m benchmarks.context`` with 10,000 nodes (20 seconds), ``python -m benchmarks.context large``
 with 100,000 as well (some minutes more). Texts become points around the centre of their cluster, so that an
 index has something to confuse. Times are wall times: most of the work is another process's.
 """
