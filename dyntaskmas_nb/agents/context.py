@@ -24,8 +24,9 @@ class Context(Mapping[TaskId, Any]):
     """A read-only mapping from predecessor id to a copy of its result, in the order of the dependencies.
 
     Beside it stand the user's `request`, what the store found `relevant`, which agent is at which task of
-    which run on which attempt (from 1), the run's seed, the task's priority (higher first), and what somebody
-    gave the agent while it works (`given`, a list that grows).
+    which run on which attempt (from 1), the run's seed, the task's priority (higher first), what somebody
+    gave the agent while it works (`given`, a list that grows), and the agent's share of the model's tokens a
+    minute (above 0 and up to 1, None for no share of its own).
 
     Examples
     --------
@@ -45,6 +46,7 @@ class Context(Mapping[TaskId, Any]):
     priority: float = 0.0
     seconds_per_unit: float = 1.0
     given: list[str] = field(default_factory=list)
+    token_share: float | None = None
 
     def __getitem__(self, id: TaskId) -> Any:
         if id not in self.results:

@@ -67,6 +67,9 @@ class LlamaAgent:
             tag=task.id,
             cost=task.complexity * context.seconds_per_unit,
             attempt=context.attempt,
+            run=context.run,
+            agent=context.agent,
+            share=context.token_share,
         )
 
 

@@ -18,6 +18,7 @@ class Assignment:
     `access` is the agent's clearance: what it may read, and the level of what it writes. `given` grows when
     somebody gives the running agent context; `versions` are those of the predecessors' results, 0 for a
     skipped one. `worked` will be the seconds in which the agent itself worked, where somebody measures them.
+    `token_share` is the share of the model's tokens a minute that the agent had at dispatch, if it has one.
     """
 
     run: str
@@ -32,6 +33,7 @@ class Assignment:
     versions: Mapping[TaskId, int]
     given: list[str] = field(default_factory=list)
     worked: float | None = None
+    token_share: float | None = None
 
     @property
     def producers(self) -> list[tuple[TaskId, int]]:

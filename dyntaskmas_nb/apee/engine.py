@@ -290,9 +290,11 @@ class Engine:
         task, versions = records[id].task or machine.graph[id], records[id].inputs or {}
         results = {before: records[before].result for before in versions}
         access, t = machine.pool.agents[agent].spec.access, self._latest
-        return Assignment(
+        job = Assignment(
             machine.run, machine.request, task, attempt, agent, access, priority, t, results, versions
         )
+        job.token_share = machine.settings.token_shares.get(agent)
+        return job
 
     def _start(self, effect: TaskDispatched, group: TaskGroup) -> None:
         job = self.assignment(effect.task, effect.attempt, effect.agent, effect.priority)

@@ -167,6 +167,7 @@ class Wiring:
             priority=job.priority,
             seconds_per_unit=self.seconds_per_unit,
             given=job.given,
+            token_share=job.token_share,
         )
         called = anyio.current_time()
         if self.inline and not isinstance(agent, LlamaAgent):

@@ -4,6 +4,10 @@ Tokens are reserved before a request, prompt and `max_tokens`, and corrected by 
 limit holds in every minute, wherever it begins: a bucket with room for a minute's tokens would let twice as
 many through in its first one. Nobody overtakes the first who waits: small requests do not starve a large one.
 
+A request may say which `share` of a minute's tokens its agent gets (§III-D, Eq. 20): the agent's tokens keep
+to that in every minute. A request larger than its share goes when the agent has nothing else in the minute.
+One that its share holds back keeps its place, holds back the agent's later ones, and lets others pass.
+
 Times on different clocks do not compare, hence every event loop counts by itself: runs on the real clock
 share one count, each virtual run has its own and can be repeated.
 """
@@ -14,7 +18,7 @@ import asyncio
 import math
 from bisect import insort
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -24,6 +28,8 @@ from anyio.lowlevel import RunVar, current_token
 from dyntaskmas_nb.core.task import LARGEST, check_count, shown
 from dyntaskmas_nb.errors import BadRequest, InvalidInput
 from dyntaskmas_nb.llm.protocol import Backend, Caps, Chunk, Request, guarded
+
+MINUTE = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,58 +100,127 @@ class Limited:
             turns.give_back(taken, usage or prompt + self.count_tokens(said))
 
 
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """A request that waits; `place` is its place in the line, `until` when it will look again by itself."""
+
+    place: tuple[float, float, str, int]
+    request: Request
+    tokens: int
+    bell: anyio.Event
+    until: float = math.inf
+
+
+@dataclass(slots=True, eq=False)
+class _Taken:
+    """Tokens reserved, later those really taken, by an agent of a run at a time."""
+
+    when: float
+    tokens: int
+    agent: tuple[str, str]
+
+
 class _Turns:
-    """Who goes when, on one event loop; a turn is (−priority, arrival, tag, number, bell)."""
+    """Who goes when, on one event loop. In line by priority, arrival, tag, number."""
 
     def __init__(self, limits: Limits) -> None:
         self._free = limits.concurrent or math.inf
         self._tokens = limits.tokens_per_minute or math.inf
         self._pause = 1 / (limits.requests_per_second or math.inf)
         self._next = -math.inf
-        self._taken: deque[list[float]] = deque()
-        self._waiting: list[tuple[float, float, str, int, list[anyio.Event]]] = []
+        self._taken: deque[_Taken] = deque()
+        self._by_agent: dict[tuple[str, str], deque[_Taken]] = {}
+        self._waiting: list[_Turn] = []
         self._count = 0
         self._virtual = not isinstance(current_token().native_token, asyncio.AbstractEventLoop)
 
-    async def take(self, request: Request, tokens: int) -> list[float]:
-        """Wait for a turn; return [when, tokens reserved], to be given back."""
+    async def take(self, request: Request, tokens: int) -> _Taken:
+        """Wait for a turn; return what is reserved, to be given back."""
         self._count += 1
-        turn = (-request.priority, anyio.current_time(), request.tag, self._count, bell := [anyio.Event()])
-        insort(self._waiting, turn)
+        place = (-request.priority, anyio.current_time(), request.tag, self._count)
+        turn = _Turn(place, request, tokens, anyio.Event())
+        insort(self._waiting, turn, key=_place)
+        if request.share is not None:  # it may hold back those of its agent that were first
+            self._ring()
         try:
-            while (due := await self._due(turn, tokens)) > (now := anyio.current_time()):
-                bell[0] = anyio.Event()
+            while (due := await self._due(turn)) > (now := anyio.current_time()):
+                turn.bell, turn.until = anyio.Event(), due
                 with anyio.CancelScope(deadline=due):
-                    await bell[0].wait()
+                    await turn.bell.wait()
             self._free -= 1
             self._next = now + self._pause
-            self._taken.append(taken := [now, tokens])
+            taken = _Taken(now, tokens, _agent(request))
+            self._taken.append(taken)
+            self._by_agent.setdefault(taken.agent, deque()).append(taken)
             return taken
         finally:
             self._waiting.remove(turn)
             self._ring()
 
-    def give_back(self, taken: list[float], tokens: int) -> None:
+    def give_back(self, taken: _Taken, tokens: int) -> None:
         """The request is over and took `tokens`."""
-        taken[1] = tokens
+        taken.tokens = tokens
         self._free += 1
         self._ring()
 
-    async def _due(self, turn: object, tokens: int) -> float:
+    async def _due(self, turn: _Turn) -> float:
         """When it is this one's turn, as far as can be told; infinity while others come first."""
         if self._virtual:  # trio's order within a moment is random: let everybody arrive
             await anyio.wait_all_tasks_blocked()
-        if self._waiting[0] is not turn or self._free < 1:
-            return math.inf
-        due = self._next
-        while self._taken and self._taken[0][0] + 60 <= anyio.current_time():
-            self._taken.popleft()
-        over = sum(much for _, much in self._taken) + tokens - self._tokens
-        for when, much in self._taken:
-            if over > 0:
-                over, due = over - much, max(due, when + 60)
-        return due
+        now = anyio.current_time()
+        while self._taken and self._taken[0].when + MINUTE <= now:
+            self._leave(self._taken.popleft())
+        if self._free >= 1 and turn is next((one for one, at in self._line() if at <= now), None):
+            return max(self._next, _room_at(self._taken, turn.tokens, self._tokens))
+        allowed = self._allowed_at(turn)
+        return allowed if allowed > now else math.inf
+
+    def _leave(self, taken: _Taken) -> None:
+        """The minute of `taken` is over; it is the oldest, of its agent too."""
+        others = self._by_agent[taken.agent]
+        others.popleft()
+        if not others:
+            del self._by_agent[taken.agent]
+
+    def _allowed_at(self, turn: _Turn) -> float:
+        """When its agent's share has room for it: in the past if it has."""
+        share, agent = turn.request.share, _agent(turn.request)
+        if share is None or agent not in self._by_agent:
+            return -math.inf
+        most = round(share * self._tokens, 6)  # whole where it should be
+        return _room_at(self._by_agent[agent], turn.tokens, max(most, turn.tokens))
+
+    def _line(self) -> Iterator[tuple[_Turn, float]]:
+        """The first of each agent that its share holds back, until when, and the first that it does not."""
+        now, held = anyio.current_time(), set[tuple[str, str]]()
+        for turn in self._waiting:
+            if (agent := _agent(turn.request)) in held:
+                continue
+            yield turn, (allowed := self._allowed_at(turn))
+            if allowed <= now:
+                return
+            held.add(agent)
 
     def _ring(self) -> None:
-        if self._waiting:
-            self._waiting[0][-1][0].set()
+        """Wake the one whose turn it may be, and those who would look again too late."""
+        for turn, allowed in self._line() if self._waiting else ():
+            if allowed < turn.until:
+                turn.bell.set()
+
+
+def _room_at(taken: deque[_Taken], tokens: int, most: float) -> float:
+    """When enough of `taken` is a minute old for `tokens` more to be within `most`; -inf if they are now."""
+    over, at = sum(one.tokens for one in taken) + tokens - most, -math.inf
+    for one in taken:
+        if over <= 0:
+            break
+        over, at = over - one.tokens, one.when + MINUTE
+    return at
+
+
+def _agent(request: Request) -> tuple[str, str]:
+    return request.run, request.agent
+
+
+def _place(turn: _Turn) -> tuple[float, float, str, int]:
+    return turn.place

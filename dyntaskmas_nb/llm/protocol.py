@@ -36,7 +36,9 @@ class Request:
     `max_tokens` is always explicit (tokens of the answer); `timeout` is in seconds from the call, None
     for no deadline; `temperature` 0 is greedy; `json_schema` asks for an answer valid under it; `priority`
     is higher-first; `tag` names who asks (a task id, "planner") in logs and scripted replies; `cost` is
-    the task's complexity and `attempt` which try it is; only simulated backends look at these two.
+    the task's complexity and `attempt` which try it is; only simulated backends look at these two. `agent`
+    is the agent of `run` that asks, "" for nobody in particular; `share`, above 0 and up to 1, is the share
+    of the model's tokens a minute that this agent may take, None for no share of its own (see `llm.limits`).
     """
 
     messages: tuple[Message, ...]
@@ -50,6 +52,9 @@ class Request:
     tag: str = ""
     cost: float = 1.0
     attempt: int = 1
+    run: str = ""
+    agent: str = ""
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +174,7 @@ def _check(request: Request) -> None:
         ("seed", request.seed >= 0, "it must not be negative"),
         ("temperature", 0 <= request.temperature < math.inf, "it must be finite, 0 (greedy) or more"),
         ("stop", "" not in request.stop, "an empty string would stop everything; remove it"),
+        ("share", request.share is None or 0 < request.share <= 1, "it lies above 0 and up to 1, or is None"),
         ("timeout", request.timeout is None or request.timeout > 0, "it must be positive, or None for none"),
     ):
         if not sensible:

@@ -45,8 +45,15 @@ async def test_what_is_asked() -> None:
     ]
     assert (request.tag, request.cost, request.priority, request.timeout) == ("hotel", 2, 2.5, 30)
     assert (request.max_tokens, request.temperature) == (256, 0)
+    assert (request.run, request.agent, request.share) == ("", "", None)
     assert request.seed == seed_of(4, "hotel", 1) == 883508231, "the same in every process"
     assert len({seed_of(seed, id, attempt) for seed in (-1, 0) for id in "ab" for attempt in (1, 2)}) == 8
+
+
+async def test_a_request_says_whose_it_is_and_its_share() -> None:
+    model = Model()
+    await LlamaAgent(model)(TASK, Context(run="r1", agent="anna", token_share=0.25), inline=False)
+    assert [(one.run, one.agent, one.share) for one in model.asked] == [("r1", "anna", 0.25)]
 
 
 async def test_every_request_has_a_bound_and_a_real_model_a_deadline() -> None:

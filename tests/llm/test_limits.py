@@ -9,6 +9,8 @@ from contextlib import aclosing
 import anyio
 import pytest
 import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from dyntaskmas_nb.agents.context import Context
@@ -126,6 +128,162 @@ def test_every_limit_holds() -> None:
         ("a", 0.0), ("b", 60.0), ("c", 120.0)
     ]  # fmt: skip
     assert begun(Limits(requests_per_second=0.01, tokens_per_minute=10), *asked)[1] == ("b", 100.0)
+
+
+def test_an_agent_keeps_to_its_share_and_lets_others_pass() -> None:
+    limits = Limits(tokens_per_minute=100)
+    a = [(n / 10, ask(f"a{n}", agent="a", share=0.25)) for n in range(5)]
+    b = [(1.0 + n / 10, ask(f"b{n}", agent="b", share=0.5)) for n in range(4)]
+    free = [(2.0, ask("free")), (2.1, ask("c0", agent="c"))]
+    assert begun(limits, *a, *b, *free) == [
+        ("a0", 0.0), ("a1", 0.1), ("b0", 1.0), ("b1", 1.1), ("b2", 1.2), ("b3", 1.3), ("free", 2.0),
+        ("c0", 2.1), ("a2", 60.0), ("a3", 60.1), ("a4", 120.0),
+    ]  # fmt: skip
+    whole = [(at, ask(request.tag)) for at, request in a]
+    assert [at for _, at in begun(limits, *whole)] == [0.0, 0.1, 0.2, 0.3, 0.4], "nothing else holds them"
+
+
+def test_a_request_larger_than_its_share_goes_alone() -> None:
+    limits = Limits(tokens_per_minute=100)
+    asked = [
+        (0.0, ask("small", agent="a", share=0.2)),
+        (0.5, ask("large", words=40, agent="a", share=0.2)),
+        (1.0, ask("small too", agent="a", share=0.2)),
+        (1.5, ask("other", agent="b", share=0.2)),
+    ]
+    assert begun(limits, *asked) == [
+        ("small", 0.0), ("other", 1.5), ("large", 60.0), ("small too", 120.0)
+    ], "nobody of its own agent overtakes it either"  # fmt: skip
+
+
+def test_agents_of_one_name_in_two_runs_are_two() -> None:
+    asked = [(0.0, ask(f"{run}{n}", run=run, agent="a", share=0.1)) for run in "xy" for n in range(2)]
+    assert begun(Limits(tokens_per_minute=100), *asked) == [
+        ("x0", 0.0), ("y0", 0.0), ("x1", 60.0), ("y1", 60.0)
+    ]  # fmt: skip
+
+
+def test_a_share_that_changes_counts_what_went_before() -> None:
+    asked = [
+        (0.0, ask("free", words=10, agent="a")),
+        (1.0, ask("held", agent="a", share=0.2)),
+        (61.0, ask("less", agent="a", share=0.1)),
+        (62.0, ask("more", agent="a", share=0.3)),
+    ]
+    assert begun(Limits(tokens_per_minute=100), *asked) == [
+        ("free", 0.0), ("held", 60.0), ("less", 120.0), ("more", 120.0)
+    ]  # fmt: skip
+
+
+def test_a_share_of_no_limit_is_none_and_an_odd_one_is_refused() -> None:
+    asked = [(0.0, ask(tag, agent="a", share=0.1)) for tag in "ab"]
+    assert begun(Limits(concurrent=2), *asked) == [("a", 0.0), ("b", 0.0)]
+    for share in (0.0, 1.5, -1.0, float("nan")):
+        with pytest.raises(BadRequest, match=r"share=.*above 0 and up to 1"):
+            virtually(lambda share=share: complete(Watched(), ask(share=share)))  # type: ignore[misc]
+
+
+def test_tokens_that_were_not_needed_are_free_for_the_share_at_once() -> None:
+    asked = [(n / 4, ask(f"a{n}", words=10, agent="a", share=0.3)) for n in range(3)]
+    assert begun(Limits(tokens_per_minute=100), *asked, said=0) == [
+        ("a0", 0.0), ("a1", 1.0), ("a2", 60.0)
+    ], "20 are reserved and 10 taken: a second one fits into 30 when the first is over"  # fmt: skip
+    asked = [(n / 4, ask(f"a{n}", agent="a", share=0.05)) for n in range(2)]
+    assert begun(Limits(tokens_per_minute=100), *asked, said=0) == [("a0", 0.0), ("a1", 1.0)]
+
+
+def test_one_that_is_held_back_on_arrival_lets_those_pass_whom_its_agent_kept_waiting() -> None:
+    asked = [
+        (0.0, ask("a0", agent="a")),
+        (0.0, ask("fill", words=50)),
+        (1.0, ask("a1", words=30, agent="a", share=0.5)),  # its share has room, the minute has not
+        (2.0, ask("b", agent="b")),
+        (3.0, ask("a2", agent="a", share=0.05, priority=1)),
+    ]
+    assert begun(Limits(tokens_per_minute=100), *asked) == [
+        ("a0", 0.0), ("fill", 0.0), ("b", 3.0), ("a2", 60.0), ("a1", 60.0)
+    ]  # fmt: skip
+
+
+def test_what_is_a_minute_old_is_forgotten() -> None:
+    limited = Limited(Watched(), Limits(tokens_per_minute=100))
+
+    async def play() -> int:
+        for n in range(9):
+            await complete(limited, ask(agent=f"agent {n}"))
+        await anyio.sleep(60)
+        await complete(limited, ask(agent="last"))
+        turns = limited._turns.get()
+        return len(turns._taken) + len(turns._by_agent)
+
+    assert virtually(play) == 2
+
+
+Asked = list[tuple[float, Request]]
+
+
+def expected(limits: Limits, asked: Asked, seconds: float, said: int) -> list[tuple[str, float]]:
+    """Who should go when, moment by moment, straight from the rules."""
+    minute, at_once = limits.tokens_per_minute or 10**9, limits.concurrent or 10**9
+    size = {request.tag: (len(request.messages[0].content) // 4, request.max_tokens) for _, request in asked}
+    gone: dict[str, float] = {}
+
+    def spent(t: float, agent: str = "") -> int:
+        return sum(
+            size[request.tag][0] + (said if gone[request.tag] + seconds <= t else size[request.tag][1])
+            for _, request in asked
+            if agent in ("", request.agent) and t - 60 < gone.get(request.tag, -100.0)
+        )
+
+    t, moments = 0.0, {at for at, _ in asked}
+    while moments:
+        t = min(moments)
+        moments.discard(t)
+        while True:
+            line = sorted((-r.priority, at, r.tag, r) for at, r in asked if at <= t and r.tag not in gone)
+            held: set[str] = set()
+            for *_, request in line:
+                share, used, need = request.share, spent(t, request.agent), sum(size[request.tag])
+                fits = share is None or used + need <= share * minute or not used
+                if request.agent not in held and fits:
+                    break
+                held.add(request.agent)
+            else:
+                break
+            under_way = sum(began + seconds > t for began in gone.values())
+            if under_way >= at_once or spent(t) + need > minute:
+                break
+            gone[request.tag] = t
+            moments |= {t + seconds, t + 60}
+    return list(gone.items())
+
+
+@st.composite
+def asked_for(draw: st.DrawFn) -> Asked:
+    numbers, found = st.integers(0, 12), []
+    for n in range(draw(st.integers(1, 14))):
+        agent = draw(st.sampled_from("abc"))
+        share = draw(st.sampled_from([0.25, 0.5, 0.125, None]))
+        request = ask(f"t{n:02}", draw(numbers), agent=agent, share=share, priority=draw(st.integers(0, 1)))
+        found.append((draw(st.sampled_from([0.0, 0.5, 1.0, 7.5, 30.0, 60.0])), request))
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(asked_for(), st.sampled_from([0.5, 20.0, 90.0]), st.integers(0, 10), st.sampled_from([None, 1, 3]))
+def test_shares_hold_in_every_minute_and_nobody_waits_without_need(
+    asked: Asked, seconds: float, said: int, concurrent: int | None
+) -> None:
+    limits = Limits(tokens_per_minute=64, concurrent=concurrent)
+    began = begun(limits, *asked, seconds=seconds, said=said)
+    assert began == expected(limits, asked, seconds, said)
+    by_tag = {request.tag: request for _, request in asked}
+    for place, (tag, at) in enumerate(began):
+        so_far = [by_tag[other] for other, when in began[: place + 1] if at - 60 < when]
+        took = {one.tag: len(one.messages[0].content) // 4 + said for one in so_far}
+        assert sum(took.values()) <= 64
+        mine = [took[one.tag] for one in so_far if one.agent == by_tag[tag].agent]
+        assert sum(mine) <= (by_tag[tag].share or 1) * 64 or len(mine) == 1 or not sum(mine[:-1])
 
 
 def test_a_request_that_never_fits_is_refused() -> None:
