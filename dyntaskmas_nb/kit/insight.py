@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 from dyntaskmas_nb.apee.explain import Explanation, explain
 from dyntaskmas_nb.apee.forecast import Forecast, Preview, preview, slack
 from dyntaskmas_nb.apee.manifest import Manifest, manifest_of
 from dyntaskmas_nb.awm.estimate import Expected
+from dyntaskmas_nb.awm.metrics import Metrics
 from dyntaskmas_nb.awm.monitor import Monitor
 from dyntaskmas_nb.core.codec import decode, encode
 from dyntaskmas_nb.core.command import Command, Configure
@@ -34,6 +36,10 @@ class Insight(Access):
     """Explanations and previews; nothing is changed by them."""
 
     _forecast: tuple[int, Forecast | None] = (-1, None)
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._monitor, self._watching = Monitor(), Lock()
 
     def explain(self, id: TaskId) -> Explanation:
         """Why task `id` has its priority and its agent, and why it has not started.
@@ -90,7 +96,19 @@ class Insight(Access):
         """Seconds that each task may take longer, or start later, before the critical path grows."""
         return self._read(lambda: slack(self._machine.graph, self._expected()))
 
+    def metrics(self) -> Metrics:
+        """What the Performance Monitor measures: throughput, latency, utilisation, coordination, cost.
+
+        Of the whole run and of its last attempts, by agent and by role, each figure with its definition:
+        ``run.metrics()`` shows tables, ``pandas.DataFrame(run.metrics().to_records())`` has all of it.
+        """
+        return self._read(lambda: self._watched().metrics(self._now()))
+
+    def _watched(self) -> Monitor:
+        """The run's monitor, up to date; where the loop is closed, any thread may ask for it."""
+        with self._watching:
+            self._monitor.catch_up(self._machine.log)
+        return self._monitor
+
     def _expected(self) -> Expected:
-        monitor = Monitor()
-        monitor.catch_up(self._machine.log)
-        return Expected(monitor.estimates)
+        return Expected(self._watched().estimates)
