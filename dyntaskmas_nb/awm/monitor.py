@@ -12,8 +12,8 @@ coordination time   of an attempt: from when nothing but the scheduler kept its 
                     was dispatched, and `TaskDone.overhead` (context handed in, result handed out)
 nothing kept it     since the latest of: the task was ready; it was let go on (a timer, an approval, a
                     rejection, a retry by hand, the monitor's word); its agent had a slot again, joined or
-                    got other roles; a resource that it holds was given back; the run was resumed, stepped,
-                    reopened or gone on with after its end
+                    got other roles; a resource that it holds was given back; the run was resumed, stepped or
+                    reopened
 context switch      an agent's call has another role than its call before, or what it is given to read begins
                     with another node, where both were given something
 retry               an attempt at a task whose attempt before failed
@@ -147,7 +147,7 @@ class Monitor:
     def _go_on(self, t: float) -> None:
         if self._ended is not None:
             self._idle += t - self._ended
-            self._ended, self._resumed = None, t
+            self._ended = None
 
     def _on_sample(self, event: events.MachineSampled) -> None:
         self._samples.append(event)
