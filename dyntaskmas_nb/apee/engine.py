@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -124,6 +124,17 @@ class Engine:
         notes: tuple[str, ...] = (),
     ) -> Outcome:
         """Hand in a Δ or a command and wait for what the machine made of it."""
+        return await self.hand_in(change, base=base, by=by, notes=notes)
+
+    def hand_in(
+        self,
+        change: Delta | Command,
+        *,
+        base: int | None = None,
+        by: str = "user",
+        notes: tuple[str, ...] = (),
+    ) -> Awaitable[Outcome]:
+        """Hand in a Δ or a command at once; what is returned waits for what the machine made of it."""
         self._number += 1
         number = self._number
         if isinstance(change, Command):
@@ -137,11 +148,15 @@ class Engine:
             refused = events.CommandRejected if isinstance(change, Command) else events.DeltaRejected
             known = isinstance(error, DynTaskError)
             reason = str(error) if known else f"This cannot be written down as JSON: {error}"
-            return refused(self.now(), TOO_LATE if self.finished.is_set() else number, reason)
+            return _already(refused(self.now(), TOO_LATE if self.finished.is_set() else number, reason))
         answered, slot = self._answers[number] = anyio.Event(), []
         self.post(event)
-        await answered.wait()
-        return slot[0]
+
+        async def wait() -> Outcome:
+            await answered.wait()
+            return slot[0]
+
+        return wait()
 
     def _check_open(self) -> None:
         if self.finished.is_set():
@@ -391,6 +406,10 @@ class Engine:
     async def _wake_at(self, t: float, id: TaskId) -> None:
         await self._clock.sleep_until((self._origin or 0.0) + t)
         self.post(events.Woke(max(self.now(), t), id))  # rounding must not make the timer early
+
+
+async def _already(outcome: Outcome) -> Outcome:
+    return outcome
 
 
 def _said(error: Exception) -> str:

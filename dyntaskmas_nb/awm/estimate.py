@@ -6,8 +6,9 @@ An attempt of an agent a at a task of role r and complexity C takes d seconds, a
 
 where each level is a mean and a variance. An outcome moves every level by its share of the whole variance
 (a Kalman filter whose covariances are left out); an agent's level and its own way with a role drift, so their
-variance grows with every outcome. An outcome three deviations off says that the agent has changed, and is
-believed. ρ starts at log T_c.
+variance grows with every outcome. Now and then an agent changes at once: an outcome is taken for that as far
+as it is likelier so than by chance. The variance of ε comes from pairs of outcomes of one agent. ρ starts at
+log T_c.
 
 | symbol | name | unit |
 |---|---|---|
@@ -34,14 +35,16 @@ from zlib import crc32
 
 from dyntaskmas_nb.core.task import Task
 
+#: An attempt under way: task, agent, seconds so far.
+Running = tuple[Task, str, float]
 #: Seconds below which durations are not told apart.
 SHORTEST = 1e-6
 #: Variance of a level of which nothing is known, and what an outcome adds: role, agent, agent at a role.
-PRIORS, DRIFT = (4.0, 0.25, 0.03), (1e-4, 0.01, 1e-3)
-#: Squared deviations at which an outcome is a change and no chance.
-JUMP = 9.0
+PRIORS, DRIFT = (4.0, 0.04, 0.01), (1e-4, 0.005, 5e-4)
+#: How often an agent changes at once, in shares of its outcomes, and the variance of such a change.
+ODDS, JUMP = 0.02, 1.0
 #: Variance of ε before it was seen, as if from so many outcomes; and how much of the past counts at the most.
-NOISE, NOISE_SEEN, MEMORY = 0.02, 4, 40
+NOISE, NOISE_SEEN, MEMORY = 0.5, 2, 40
 #: What one outcome leaves of the weight of those before it, in shares of successes and in costs.
 FORGET = 0.85
 #: Successes that an agent begins with.
@@ -77,7 +80,7 @@ class Estimates:
 
     Attributes
     ----------
-    noise : variance of log seconds that neither role nor agent explains.
+    noise : variance of log seconds that neither role nor agent explains: that of the tasks themselves.
     seen : outcomes learned from.
     """
 
@@ -87,6 +90,8 @@ class Estimates:
         self._usual = math.log(seconds_per_unit)
         self._levels: dict[tuple[str, str], Level] = {}  # (role, ""), ("", agent), (role, agent)
         self._transfer = [0.0, 0.0]
+        self._rest: dict[str, float] = {}  # by agent, what its role did not explain the last time
+        self._pairs = 0
 
     # -- learning ------------------------------------------------------------------------------------
 
@@ -123,22 +128,24 @@ class Estimates:
         """T_t as measured; None before anything was handed over."""
         return self._transfer[0] / self._transfer[1] if self._transfer[1] else None
 
-    def _learn(self, role: str, agent: str, value: float, *, chance: bool = True) -> None:
+    def _learn(self, role: str, agent: str, value: float) -> None:
         keys = ((role, ""), ("", agent), (role, agent))
         levels = [self._level(key, place) for place, key in enumerate(keys)]
         grown = [replace(one, variance=one.variance + more) for one, more in zip(levels, DRIFT, strict=True)]
         off = value - sum(level.mean for level in grown)
-        whole = sum(level.variance for level in grown) + self.noise
-        if off * off > JUMP * whole:
-            grown[1] = replace(grown[1], variance=grown[1].variance + off * off)
-            whole += off * off
-            chance = False
+        usual = sum(level.variance for level in grown) + self.noise
+        jumped = jump(off, usual)
+        grown[1] = replace(grown[1], variance=grown[1].variance + jumped * JUMP)
+        whole = usual + jumped * JUMP
         for key, level in zip(keys, grown, strict=True):
             share = level.variance / whole
             self._levels[key] = Level(level.mean + share * off, level.variance * (1 - share))
-        if chance:
-            weight = 1 / min(self.seen + NOISE_SEEN, MEMORY)
-            self.noise += weight * (off * off * self.noise / whole - self.noise)
+        rest = value - grown[0].mean
+        if (before := self._rest.get(agent)) is not None:  # of two in a row the agent's level cancels out
+            chance = (rest - before) ** 2 / 2
+            self._pairs = min(self._pairs + 1, MEMORY)
+            self.noise += (chance - self.noise) / (self._pairs + NOISE_SEEN)
+        self._rest[agent] = rest
 
     def _level(self, key: tuple[str, str], place: int) -> Level:
         return self._levels.get(key) or Level(self._usual if place == 0 else 0.0, PRIORS[place])
@@ -170,20 +177,35 @@ class Estimates:
         """Roles that have been tried, sorted."""
         return sorted({role for role, agent in self._levels if role and not agent})
 
-    def after(self, running: Iterable[tuple[Task, str, float]]) -> Estimates:
-        """What is to be thought while attempts run on: (task, agent, seconds so far).
+    def after(self, running: Iterable[Running], future: int = 0) -> Estimates:
+        """What is to be thought of agents in a future, while attempts run on.
 
-        One that has outlived what was expected counts as if it ended now, for its agent alone.
+        One that has outlived what was expected has a changed agent, or else is longer than it was said to be:
+        in the plain future whichever is likelier, in others by chance.
         """
         twin = Estimates()
         twin.__dict__.update(self.__dict__, _levels=dict(self._levels))
-        for task, agent, seconds in running:
+        for task, agent, since in running:
             level = self.log_rate(task.role, agent)
-            late = math.log(max(seconds, SHORTEST) / (task.complexity or 1.0)) - level.mean
-            if late > 0 and late * late > (level.variance + self.noise) * JUMP / 2:
+            late = math.log(max(since, SHORTEST) / (task.complexity or 1.0)) - level.mean
+            changed = jump(late, level.variance + self.noise) if late > 0 else 0.0
+            if changed > (chance(future, task.id, "?") if future else 0.5):
                 known = twin._level(("", agent), 1)
-                twin._levels["", agent] = Level(known.mean + late, known.variance + late * late / 4)
+                twin._levels["", agent] = replace(known, mean=known.mean + late + self.rest)
         return twin
+
+    @property
+    def rest(self) -> float:
+        """Log of how many times as long as it has taken so far an overdue attempt is expected to take."""
+        return math.log1p(min(1.0, math.sqrt(self.noise)))
+
+    def uneven(self, role: str, agents: Iterable[str], factor: float) -> bool:
+        """Whether two agents differ by more than `factor` at `role`, or in success, and not by chance."""
+        known = [(self.log_rate(role, agent), self.success(agent)) for agent in agents]
+        costs = [(one.mean - math.log(success), one.variance) for one, success in known]
+        (low, some), (high, more) = min(costs), max(costs)
+        shared = 2 * self._level((role, ""), 0).variance
+        return high - low > math.log(factor) + math.sqrt(max(0.0, some + more - shared))
 
     def routing_table(self, roles: Iterable[str], agents: Iterable[str]) -> dict[str, Any]:
         """The estimates as a table that routing can go by (`Settings.routing_table`)."""
@@ -206,13 +228,19 @@ class Expected:
     """One future: what `estimates` say of attempts (an `apee.forecast.Outlook`).
 
     Future 0 is the plain one: every attempt takes what is as likely too long as too short, divided by its
-    agent's chance of success. In others chance is drawn, by future, task and attempt and by nothing else, so
-    that two ways to go on are compared under the same luck.
+    agent's chance of success. In others chance is drawn, by future and task and by nothing else, so that two
+    ways to go on are compared under the same luck.
     """
 
-    def __init__(self, estimates: Estimates, future: int = 0) -> None:
-        self.estimates, self.future = estimates, future
+    def __init__(self, estimates: Estimates, future: int = 0, running: Iterable[Running] = ()) -> None:
+        running = list(running)
+        self.estimates, self.future = estimates.after(running, future), future
         self._cache: dict[tuple[str, str], tuple[float, float]] = {}
+        self._luck: dict[str, float] = {}  # of tasks that run: they are at least as long as they have taken
+        for task, agent, since in running:
+            seconds = self._of(task.role, agent)[0] * task.complexity
+            if seconds * math.exp(self._drawn(task)) <= since and seconds:
+                self._luck[task.id] = math.log(since / seconds) + estimates.rest
 
     def seconds(self, task: Task) -> float:
         """Seconds of an attempt by an agent as good as any."""
@@ -221,17 +249,19 @@ class Expected:
     def __call__(self, task: Task, number: int, agent: str) -> tuple[float, bool]:
         """Seconds of an attempt, and whether it succeeds."""
         rate, success = self._of(task.role, agent)
+        luck = self._luck.get(task.id)
+        seconds = rate * task.complexity * math.exp(self._drawn(task) if luck is None else luck)
         if not self.future:
-            return rate * task.complexity / success, True
-        luck = math.exp(math.sqrt(self.estimates.noise) * draw(self.future, task.id, str(number)))
-        return rate * task.complexity * luck, chance(self.future, task.id, f"{number}?") < success
+            return seconds / success, True
+        return seconds, chance(self.future, task.id, str(number)) < success
 
     def left(self, task: Task, number: int, agent: str, since: float) -> tuple[float, bool]:
-        """Seconds that an attempt still takes after `since`; one that is overdue may go on as long again."""
+        """Seconds that an attempt still takes after `since`, and whether it succeeds."""
         seconds, good = self(task, number, agent)
-        if seconds > since:
-            return seconds - since, good
-        return since * min(1.0, math.sqrt(self.estimates.noise)), good
+        return max(seconds - since, 0.0), good
+
+    def _drawn(self, task: Task) -> float:
+        return math.sqrt(self.estimates.noise) * draw(self.future, task.id) if self.future else 0.0
 
     def cost(self, task: Task, agent: str) -> float:
         """What an attempt costs."""
@@ -244,6 +274,20 @@ class Expected:
             found = math.exp(level.mean + unsure), self.estimates.success(agent)
             self._cache[role, agent] = found
         return found
+
+
+def jump(off: float, usual: float) -> float:
+    """The chance that an agent has changed, when log seconds are `off` and usually vary by `usual`.
+
+    Examples
+    --------
+    >>> round(jump(0.5, 1.0), 2), round(jump(2.0, 0.05), 2)
+    (0.02, 1.0)
+    """
+    more = usual + JUMP
+    changed = ODDS * math.exp(-off * off / 2 / more) / math.sqrt(more)
+    same = (1 - ODDS) * math.exp(-off * off / 2 / usual) / math.sqrt(usual)
+    return changed / (changed + same)
 
 
 def chance(future: int, *names: str) -> float:

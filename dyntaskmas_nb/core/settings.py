@@ -72,7 +72,7 @@ class Adaptation:
     mode: Literal["off", "advise", "auto"] = "off"
     every: int = 0
     cooldown: int = 0
-    least_gain: float = 0.02
+    least_gain: float = 0.01
     deadline: float | None = None
     cost_weight: float = 0.0
     keep: tuple[str, ...] = ()

@@ -1,0 +1,236 @@
+"""Workflow Manager (§III-D, Alg. 4): looks at a run, tries changes, proposes or makes them.
+
+It speaks to the engine through the inbox alone: what it found is a `WorkflowDecided`, what it changes are
+commands. Decision points are every so many completions, a burst of failures, an attempt that takes twice as
+long as expected (and again twice that), and edits and commands of others. It thinks in slices between which
+the loop does other things, on a copy of the present state.
+
+So that it neither swings nor fights the user: a change has to gain `Adaptation.least_gain`, after one it
+leaves the run alone for as long as `cooldown` completions take on the average, a change back has to gain
+twice, and what the user set is the user's.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Generator
+from heapq import heappop, heappush
+from typing import TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from dyntaskmas_nb.apee.engine import Engine
+from dyntaskmas_nb.apee.forecast import twin_of
+from dyntaskmas_nb.apee.ledger import RUNNING
+from dyntaskmas_nb.awm.configuration import Scope, commands, generate_candidates
+from dyntaskmas_nb.awm.estimate import Expected
+from dyntaskmas_nb.awm.monitor import Monitor
+from dyntaskmas_nb.awm.optimise import Optimiser, under_way
+from dyntaskmas_nb.core import event as events
+from dyntaskmas_nb.core.command import Command, Configure, SetAgent
+from dyntaskmas_nb.core.event import Candidate, Event, TaskDispatched, WorkflowDecided
+from dyntaskmas_nb.core.settings import AgentSpec
+from dyntaskmas_nb.core.task import TaskId
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+#: Real seconds that it thinks before others have their turn.
+SLICE = 0.003
+#: Failures that are a burst, where no more than as many successes come between.
+BURST = 3
+#: An attempt is overdue when it takes so many times as long as expected, once so many have been completed.
+LATE, LEARNED = 2.0, 3
+BY = "awm"
+
+
+class Known:
+    """What the log says of earlier decisions and of what the user decided; a fold."""
+
+    def __init__(self) -> None:
+        self.seq = self.completed = self.failures = 0
+        self.decided: list[WorkflowDecided] = []
+        self.changed = (0.0, 0)  # when the AWM changed something last, and after how many completions
+        self.looked_at = 0
+        self.kept: set[str] = set()
+        self.off: dict[str, AgentSpec] = {}
+        self.stirred = ""  # why the workflow is to be looked at now
+        self._specs: dict[str, AgentSpec] = {}
+        self._last: Candidate | None = None
+
+    def take(self, event: Event) -> None:
+        """Take in one event."""
+        self.seq += 1
+        match event:
+            case events.RunStarted(agents=agents):
+                self._specs.update((spec.id, spec) for spec in agents)
+            case events.AgentHired(agent=spec):
+                self._specs[spec.id] = spec
+            case events.TaskDone():
+                self.completed += 1
+                self.failures = max(0, self.failures - 1)
+            case events.TaskFailed():
+                self.failures += 2
+                if self.failures >= 2 * BURST:
+                    self.stirred, self.failures = "a burst of failures", 0
+            case events.CommandSubmitted(command=command, by=by):
+                self._command(command, by)
+            case events.DeltaSubmitted(by=by) if by not in ("plan", "planner", BY):
+                self.stirred = f"an edit by {by}"
+            case WorkflowDecided():
+                self.decided.append(event)
+                self.looked_at, self.stirred = self.completed, ""
+                if event.verdict == "applied":
+                    self.changed = event.t, self.completed
+
+    def _command(self, command: Command, by: str) -> None:
+        if isinstance(command, SetAgent):
+            spec, old = command.agent, self._specs.get(command.agent.id)
+            self.off.pop(spec.id, None)
+            if by != BY:
+                self.kept.add(spec.id)
+            elif old and not spec.slots:
+                self.off[spec.id] = old
+                return
+            self._specs[spec.id] = spec
+        elif isinstance(command, Configure) and by != BY:
+            self.kept.update(name for name in command.changes if name not in ("awm", "budget"))
+            self.stirred = f"settings changed by {by}"
+
+
+class Manager:
+    """The AWM of one run. `run` is to be driven on the engine's loop; `look` is called after every turn."""
+
+    def __init__(self, engine: Engine, monitor: Monitor | None = None) -> None:
+        self.engine = engine
+        self.monitor = monitor or Monitor()
+        self.known = Known()
+        self._due = ""
+        self._overdue: list[tuple[float, float, TaskId, int]] = []  # when, after how long, task, attempt
+        self._call = anyio.Event()
+        self._alarm: anyio.CancelScope | None = None
+
+    def look(self) -> None:
+        """See whether it is time to look at the workflow."""
+        machine = self.engine.machine
+        if machine.settings.awm.mode == "off" or self._due:
+            return
+        self._catch_up()
+        if machine.ended or machine.paused or machine.planning or not machine.ledger.open:
+            return
+        if why := self._decision_point():
+            self._due = why
+            self._call.set()
+        elif self._alarm:
+            known = self._overdue and self.monitor.completed >= LEARNED
+            due = max(self._overdue[0][0], self._quiet_until()) - self.engine.now() if known else math.inf
+            self._alarm.deadline = anyio.current_time() + max(0.0, due)
+
+    def _catch_up(self) -> None:
+        log_, machine = self.engine.machine.log, self.engine.machine
+        expected = Expected(self.monitor.estimates)
+        for event in log_[self.known.seq :]:
+            self.known.take(event)
+            if isinstance(event, TaskDispatched) and (task := machine.graph.tasks.get(event.task)):
+                usual, _ = expected(task, event.attempt, event.agent)
+                heappush(self._overdue, (event.t + LATE * usual, LATE * usual, task.id, event.attempt))
+        self.monitor.catch_up(log_)
+        while self._overdue and not self._runs(*self._overdue[0][2:]):
+            heappop(self._overdue)
+
+    def _runs(self, id: TaskId, attempt: int) -> bool:
+        record = self.engine.machine.records.get(id)
+        return record is not None and record.state is RUNNING and record.attempt == attempt
+
+    def _decision_point(self) -> str:
+        known, aim, t = self.known, self.engine.machine.settings.awm, self.engine.now()
+        if t < self._quiet_until():
+            return ""
+        late = ""
+        while self._overdue and self._overdue[0][0] <= t and known.completed >= LEARNED:
+            due, usual, id, attempt = heappop(self._overdue)
+            heappush(self._overdue, (due + usual, 2 * usual, id, attempt))
+            late = f"{id} takes long" if self._runs(id, attempt) else late
+        if known.stirred or late:
+            return known.stirred or late
+        since = known.completed - known.looked_at
+        return f"{since} completions" if since >= (aim.every or self._slots()) else ""
+
+    def _slots(self) -> int:
+        return sum(agent.spec.slots for agent in self.engine.machine.pool) or 1
+
+    def _quiet_until(self) -> float:
+        (t, completed), cooldown = self.known.changed, self.engine.machine.settings.awm.cooldown
+        return t + (cooldown or self._slots()) * t / max(1, completed)
+
+    async def run(self) -> None:
+        """Decide whenever it is time to; ends when cancelled."""
+        self.look()
+        while True:
+            with anyio.CancelScope() as self._alarm:
+                await self._call.wait()
+            if not self._due:  # something is overdue: seen to after all else that happens at this moment
+                self.engine.post(events.Woke(self.engine.now(), ""))
+                continue
+            try:
+                await self._decide(self._due)
+            except Exception:  # a manager that breaks down leaves the run as it is
+                log.exception("the AWM failed to look at run %s", self.engine.machine.run)
+                self.known.looked_at, self.known.stirred = self.known.completed, ""
+            self._due, self._call = "", anyio.Event()
+            self.look()
+
+    async def _decide(self, why: str) -> None:
+        machine, t, known = self.engine.machine, self.engine.now(), self.known
+        aim, base, seq = machine.settings.awm, twin_of(machine), len(machine.log)
+        estimates = self.monitor.estimates
+        scope = Scope(
+            keep=frozenset({*aim.keep, *known.kept}),
+            off=tuple(known.off.values()),
+            most_agents=aim.most_agents,
+        )
+        candidates = generate_candidates(base, Expected(estimates, 0, under_way(base, t)), t, scope)
+        judged, place, reason = await sliced(Optimiser(base, estimates, t, aim).optimise(candidates))
+        if machine.ended:
+            return
+        best = judged[place]
+        if (
+            place
+            and self._undoes(best)
+            and judged[0].score - best.score < 2 * aim.least_gain * judged[0].score
+        ):
+            place, reason = 0, f"{best.name} takes back what was changed, and would have to gain more"
+        verdict = "kept" if not place else "applied" if aim.mode == "auto" else "proposed"
+        number = len(known.decided) + 1
+        decided = WorkflowDecided(t, number, why, tuple(judged), place, verdict, reason, seq)  # type: ignore[arg-type]
+        decided.t = self.engine.now()
+        self.engine.post(decided)
+        if verdict == "applied":
+            for answer in [self.engine.hand_in(command, by=BY) for command in commands(best)]:
+                await answer
+        known.looked_at, known.stirred = known.completed, ""
+
+    def _undoes(self, best: Candidate) -> bool:
+        """Whether a candidate takes back an agent or a rule that was changed before."""
+        return any(spec.id in self.known.off for spec in best.agents) or (
+            set(best.settings) <= {"policy", "routing"}
+            and bool(best.settings)
+            and "routing_table" not in best.settings
+        )
+
+
+async def sliced(work: Generator[None, None, T]) -> T:
+    """Do `work` to its end, a slice at a time; under a virtual clock no time passes."""
+    until = time.perf_counter() + SLICE
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        if time.perf_counter() > until:
+            await anyio.lowlevel.checkpoint()
+            until = time.perf_counter() + SLICE
