@@ -1,4 +1,4 @@
-"""``dyntaskmas run | resume | runs | doctor``: plan, run and look from a terminal.
+"""``dyntaskmas run | resume | runs | paper-tables | doctor``: plan, run and look from a terminal.
 
 Exit status: 0 the run is done, 1 it failed, 2 something given was wrong (one line says what), 130 Ctrl-C.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from dyntaskmas_nb.apee.journal import Journal, RunInfo
 from dyntaskmas_nb.apee.priority import POLICIES
 from dyntaskmas_nb.cli.doctor import doctor
+from dyntaskmas_nb.cli.paper_tables import paper_tables
 from dyntaskmas_nb.cli.running import INTERRUPTED, check_writable, follow, run, write_json
 from dyntaskmas_nb.errors import DynTaskError, InvalidInput
 from dyntaskmas_nb.kit.kit import HOME, Kit
@@ -97,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("runs", help="list the runs in the journal")
     _shared(command, model=False)
     command.set_defaults(action=list_runs)
+    command = commands.add_parser("paper-tables", help="the paper's results beside what comes out here")
+    command.add_argument("--table", type=int, metavar="N", help="1, 2 or 3 alone")
+    command.add_argument("--quick", action="store_true", help="leave out what is measured, half a minute")
+    command.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    command.set_defaults(action=paper_tables)
     command = commands.add_parser("doctor", help="say what is available here, and what to do about the rest")
     command.set_defaults(action=doctor)
     return parser
