@@ -80,7 +80,8 @@ _THREE = (
     "Serial is one agent that takes all roles; the others are one agent a role. Printed are Traditional and "
     "DynTaskMAS, without definitions. Ours: coordination is ready to dispatched, waiting for a free agent "
     "left out, and context handed in and results out, summed over the tasks; a context switch is a call of "
-    "an agent with another role or first context than its last; utilisation is of agents, not of GPUs.",
+    "an agent with another role or first context than its last; utilisation is of agents, where the paper's "
+    "text speaks of the GPU.",
 )
 
 
