@@ -34,8 +34,8 @@ class FakeNvml(ModuleType):
 
     def _called(self, name: str) -> None:
         self.calls.append(name)
-        if self.waits:
-            self.waits.wait(60)
+        if self.waits and name == "nvmlInit":
+            self.waits.wait(20)
         if name == self.fails:
             raise NVMLError("Not Supported")
         assert self.ready or name == "nvmlInit", "NVMLError_Uninitialized"
