@@ -242,9 +242,13 @@ def table_three(*, measure: bool = True) -> Table:
     given.append(("coordination a task, ms", "calibrated", (without / TASKS, None, with_it / TASKS)))
     if measure:
         given.append(("coordination a task, ms", "measured", [one[1] / TASKS for one in found["measured"]]))
-    rows = _rows(len(SYSTEMS), *given)
+    for place, figure in enumerate(("looks of the AWM", "changes it made"), len(TRAVEL)):
+        given += [(figure, kind, [one[place] for one in each]) for kind, each in found.items()]
+    notes = _told(_THREE, measure)
+    if not any(each[-1][len(TRAVEL)] for each in found.values()):
+        notes += ("The AWM never looked at these runs: the last two columns are the same system.",)
     return Table(
-        number=3, title="the travel system", columns=SYSTEMS, rows=rows, notes=_told(_THREE, measure)
+        number=3, title="the travel system", columns=SYSTEMS, rows=_rows(len(SYSTEMS), *given), notes=notes
     )
 
 

@@ -24,7 +24,7 @@ from dyntaskmas_nb.apee.journal import MemoryJournal, RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.simulate import simulate
 from dyntaskmas_nb.core.command import Pause, Resume
-from dyntaskmas_nb.core.event import CommandSubmitted, DeltaSubmitted, RunStarted
+from dyntaskmas_nb.core.event import CommandSubmitted, DeltaSubmitted, RunStarted, WorkflowDecided
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.measures import Measures
 from dyntaskmas_nb.core.settings import AgentSpec, Settings, universal_agents
@@ -128,8 +128,9 @@ async def _sleep_through(agents: int, clock: Clock) -> list[Entry]:
 def systems(serial: float | None = None) -> list[tuple[float, ...]]:
     """Figures of Table III, one agent for all roles, then one for each without and with the AWM.
 
-    Each time seconds, coordination in ms, context switches, utilisation in %: with the embedded Llama, or in
-    virtual time, scaled so that one agent takes `serial` s. In real time medians of three turns.
+    Each time seconds, coordination in ms, context switches, utilisation in %, how often the AWM looked and
+    how often it changed something: in virtual time, scaled so that one agent takes `serial` s, or with the
+    embedded Llama, medians of three turns.
     """
 
     def scattered(request: Request, chance: random.Random) -> float:
@@ -148,7 +149,9 @@ def systems(serial: float | None = None) -> list[tuple[float, ...]]:
             run.result()
             whole = run.metrics().whole
             used = 100 * (whole.utilisation or 0.0)
-            return whole.seconds, 1000 * whole.coordination, whole.context_switches, used
+            looks = [event.verdict for event in run._machine.log if isinstance(event, WorkflowDecided)]
+            changes = looks.count("applied")
+            return whole.seconds, 1000 * whole.coordination, whole.context_switches, used, len(looks), changes
 
         took, *_ = trial(1, 1.0, "off")
         unit = took / units if serial is None else serial / took

@@ -18,6 +18,8 @@ from dyntaskmas_nb.kit.paper_plans import layered, travel, with_barriers
 from dyntaskmas_nb.kit.paper_tables import GRAPHS, SERIAL, SIZES, Table, table
 from dyntaskmas_nb.kit.paper_trials import AGENTS, latency, makespan, overhead_for, scaling, with_llama
 
+AWM = ("looks of the AWM", "changes it made")
+
 
 @pytest.fixture(scope="module")
 def quick() -> dict[int, Table]:
@@ -87,16 +89,7 @@ def test_nothing_is_said_to_be_reproduced(quick):
                 "% of the calibrated",
             },
         ),
-        (
-            3,
-            {
-                "end to end, s",
-                "coordination, ms",
-                "context switches",
-                "utilisation, %",
-                "coordination a task, ms",
-            },
-        ),
+        (3, {figure for figure, *_ in paper_tables.TRAVEL} | {"coordination a task, ms", *AWM}),
     ],
 )
 def test_measured_figures_stand_beside_the_others(monkeypatch, number, figures):
@@ -195,6 +188,13 @@ def test_the_travel_system_has_seven_roles_and_a_dozen_tasks(quick):
     assert seconds[0] == pytest.approx(4.7)
     assert max(seconds[1:]) < 4.7
     assert quick[3].values("coordination, ms", "calibrated")[0] == 0
+
+
+def test_the_awm_looks_in_its_own_column_only(quick):
+    looks, changes = (quick[3].values(figure, "calibrated") for figure in AWM)
+    assert looks[:2] == changes[:2] == (0, 0)
+    assert changes[2] <= looks[2]
+    assert ("never looked" in str(quick[3])) == (looks[2] == 0)
 
 
 def test_the_embedded_llama_knows_every_task_of_the_layered_graphs():
