@@ -25,7 +25,7 @@ def _check_graph(machine: Machine) -> None:
 def _check_agents(machine: Machine) -> None:
     held = {}
     for agent in machine.pool:
-        assert len(agent.running) <= agent.spec.slots, f"{agent.spec.id} runs more than its slots"
+        assert agent.free or agent.place is None, f"{agent.spec.id} is offered without a free slot"
         for task in agent.running:
             assert task not in held, f"{task} runs twice"
             held[task] = agent.spec.id

@@ -39,12 +39,13 @@ class Scope:
 
     `keep` is not to be touched: names of settings, "agents", "rerun", ids of agents. `off` are agents that
     were switched off to see how the run does without them, as they were. `most_agents` is
-    how many agents there may be.
+    how many agents there may be; `shared` are agents with slots by their load (Eq. 20).
     """
 
     keep: frozenset[str] = frozenset()
     off: tuple[AgentSpec, ...] = ()
     most_agents: int = 0
+    shared: tuple[AgentSpec, ...] = ()
 
 
 def commands(candidate: Candidate) -> list[Command]:
@@ -80,6 +81,8 @@ def generate_candidates(machine: Machine, expected: Expected, t: float, scope: S
         found += _moves(machine, expected, t)
     if "agents" not in scope.keep:
         found += _agents(machine, estimates, scope)
+        if scope.shared:
+            found.append(Candidate(name="share slots by load", agents=scope.shared))
     return [one for one in found if not scope.keep.intersection(one.settings)]
 
 
@@ -110,7 +113,7 @@ def _settings(machine: Machine, estimates: Estimates) -> Iterator[Candidate]:
 
 def _moves(machine: Machine, expected: Expected, t: float) -> list[Candidate]:
     """Let what is stuck with a slow agent begin again with a quicker one."""
-    found: list[tuple[float, Candidate]] = []
+    found, estimates = list[tuple[float, Candidate]](), expected.estimates
     for id, record in machine.records.items():
         if record.state is not RUNNING or record.stopping or id in machine.settings.pins or not record.task:
             continue
@@ -121,7 +124,10 @@ def _moves(machine: Machine, expected: Expected, t: float) -> list[Candidate]:
             continue
         other = min(others, key=lambda agent: (expected(task, 1, agent.spec.id)[0], agent.index))
         seconds, _ = expected(task, 1, other.spec.id)
-        if left > MOVE_AT * seconds:
+        slower = record.agent in estimates.changed or estimates.uneven(
+            task.role, (record.agent, other.spec.id), MOVE_AT
+        )
+        if slower and left > MOVE_AT * seconds:
             pins = {**machine.settings.pins, id: other.spec.id}
             name = f"move {id} to {other.spec.id}"
             found.append((seconds - left, Candidate(name=name, settings={"pins": pins}, rerun=(id,))))

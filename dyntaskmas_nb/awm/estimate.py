@@ -40,13 +40,15 @@ Running = tuple[Task, str, float]
 #: Seconds below which durations are not told apart.
 SHORTEST = 1e-6
 #: Variance of a level of which nothing is known, and what an outcome adds: role, agent, agent at a role.
-PRIORS, DRIFT = (4.0, 0.04, 0.01), (1e-4, 0.005, 5e-4)
+PRIORS, DRIFT = (4.0, 0.06, 0.01), (1e-4, 0.005, 5e-4)
 #: How often an agent changes at once, in shares of its outcomes, and the variance of such a change.
-ODDS, JUMP = 0.02, 1.0
+ODDS, JUMP = 0.01, 1.0
 #: Variance of ε before it was seen, as if from so many outcomes; and how much of the past counts at the most.
-NOISE, NOISE_SEEN, MEMORY = 0.5, 2, 40
+NOISE, NOISE_SEEN, MEMORY = 0.15, 2, 40
 #: What one outcome leaves of the weight of those before it, in shares of successes and in costs.
 FORGET = 0.85
+#: Standard errors by which two agents have to differ.
+SURE = 2.0
 #: Successes that an agent begins with.
 TRUST = 4.0
 
@@ -80,6 +82,8 @@ class Estimates:
 
     Attributes
     ----------
+    changed : agents that an attempt under way shows to have changed.
+    doubt : how many times as much ε varies as what ended shows, given what is late: short tasks end first.
     noise : variance of log seconds that neither role nor agent explains: that of the tasks themselves.
     seen : outcomes learned from.
     """
@@ -87,6 +91,8 @@ class Estimates:
     def __init__(self, seconds_per_unit: float = 1.0) -> None:
         self.noise, self.seen = NOISE, 0
         self.records: dict[str, Record] = {}
+        self.changed: frozenset[str] = frozenset()
+        self.doubt = 1.0
         self._usual = math.log(seconds_per_unit)
         self._levels: dict[tuple[str, str], Level] = {}  # (role, ""), ("", agent), (role, agent)
         self._transfer = [0.0, 0.0]
@@ -134,7 +140,7 @@ class Estimates:
         grown = [replace(one, variance=one.variance + more) for one, more in zip(levels, DRIFT, strict=True)]
         off = value - sum(level.mean for level in grown)
         usual = sum(level.variance for level in grown) + self.noise
-        jumped = jump(off, usual)
+        jumped = jump(off, usual, self._pairs)
         grown[1] = replace(grown[1], variance=grown[1].variance + jumped * JUMP)
         whole = usual + jumped * JUMP
         for key, level in zip(keys, grown, strict=True):
@@ -181,18 +187,32 @@ class Estimates:
         """What is to be thought of agents in a future, while attempts run on.
 
         One that has outlived what was expected has a changed agent, or else is longer than it was said to be:
-        in the plain future whichever is likelier, in others by chance.
+        in the plain future whichever is likelier, in others by chance. Where others are late as well, tasks
+        are taken to be longer than they were said to be.
         """
         twin = Estimates()
         twin.__dict__.update(self.__dict__, _levels=dict(self._levels))
-        for task, agent, since in running:
-            level = self.log_rate(task.role, agent)
-            late = math.log(max(since, SHORTEST) / (task.complexity or 1.0)) - level.mean
-            changed = jump(late, level.variance + self.noise) if late > 0 else 0.0
+        late = [(task, agent, self._late(task, agent, since)) for task, agent, since in running]
+        squares = sum(max(off, 0.0) ** 2 for _, _, off in late)
+        weight = self._pairs + NOISE_SEEN
+        twin.noise = (self.noise * weight + squares) / (weight + sum(off > 0 for _, _, off in late))
+        twin.doubt = twin.noise / self.noise
+        for task, agent, off in late:
+            if off <= 0:
+                continue
+            others = (self.noise * weight + squares - off * off) / (weight + len(late) - 1)
+            changed = jump(off, self.log_rate(task.role, agent).variance + others, self._pairs)
             if changed > (chance(future, task.id, "?") if future else 0.5):
                 known = twin._level(("", agent), 1)
-                twin._levels["", agent] = replace(known, mean=known.mean + late + self.rest)
+                twin._levels["", agent] = replace(known, mean=known.mean + off + math.log1p(JUMP))
+                twin.changed = twin.changed | {agent}
         return twin
+
+    def _late(self, task: Task, agent: str, since: float) -> float:
+        """Log of how many times as long as expected an attempt has taken."""
+        return (
+            math.log(max(since, SHORTEST) / (task.complexity or 1.0)) - self.log_rate(task.role, agent).mean
+        )
 
     @property
     def rest(self) -> float:
@@ -205,7 +225,8 @@ class Estimates:
         costs = [(one.mean - math.log(success), one.variance) for one, success in known]
         (low, some), (high, more) = min(costs), max(costs)
         shared = 2 * self._level((role, ""), 0).variance
-        return high - low > math.log(factor) + math.sqrt(max(0.0, some + more - shared))
+        unsure = math.sqrt(max(0.0, some + more - shared) * self.doubt)
+        return high - low > math.log(factor) + SURE * unsure
 
     def routing_table(self, roles: Iterable[str], agents: Iterable[str]) -> dict[str, Any]:
         """The estimates as a table that routing can go by (`Settings.routing_table`)."""
@@ -276,18 +297,23 @@ class Expected:
         return found
 
 
-def jump(off: float, usual: float) -> float:
-    """The chance that an agent has changed, when log seconds are `off` and usually vary by `usual`.
+def jump(off: float, usual: float, known: int) -> float:
+    """The chance that an agent has changed, when log seconds are `off`.
+
+    They vary by `usual`, as far as `known` pairs of outcomes tell: Student's t with two degrees more.
 
     Examples
     --------
-    >>> round(jump(0.5, 1.0), 2), round(jump(2.0, 0.05), 2)
-    (0.02, 1.0)
+    >>> round(jump(2.0, 0.05, known=2), 2), round(jump(2.0, 0.05, known=30), 2)
+    (0.46, 1.0)
     """
-    more = usual + JUMP
-    changed = ODDS * math.exp(-off * off / 2 / more) / math.sqrt(more)
-    same = (1 - ODDS) * math.exp(-off * off / 2 / usual) / math.sqrt(usual)
-    return changed / (changed + same)
+    changed = ODDS * _student(off, usual + JUMP, known + 2)
+    return changed / (changed + (1 - ODDS) * _student(off, usual, known + 2))
+
+
+def _student(value: float, variance: float, freedom: int) -> float:
+    """Density of Student's t, without what does not depend on the variance."""
+    return math.pow(1 + value * value / variance / freedom, -(freedom + 1) / 2) / math.sqrt(variance)
 
 
 def chance(future: int, *names: str) -> float:

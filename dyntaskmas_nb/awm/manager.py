@@ -2,8 +2,8 @@
 
 It speaks to the engine through the inbox alone: what it found is a `WorkflowDecided`, what it changes are
 commands. Decision points are every so many completions, a burst of failures, an attempt that takes twice as
-long as expected (and again twice that), and edits and commands of others. It thinks in slices between which
-the loop does other things, on a copy of the present state.
+long as expected (and again half as long, and so on), and edits and commands of others. It thinks in slices
+between which the loop does other things, on a copy of the present state.
 
 So that it neither swings nor fights the user: a change has to gain `Adaptation.least_gain`, after one it
 leaves the run alone for as long as `cooldown` completions take on the average, a change back has to gain
@@ -16,15 +16,17 @@ import logging
 import math
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from heapq import heappop, heappush
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import anyio
 import anyio.lowlevel
 
-from dyntaskmas_nb.apee.engine import Engine
+from dyntaskmas_nb.apee.engine import Engine, Outcome
 from dyntaskmas_nb.apee.forecast import twin_of
 from dyntaskmas_nb.apee.ledger import RUNNING
+from dyntaskmas_nb.awm.allocator import allot
 from dyntaskmas_nb.awm.configuration import Scope, commands, generate_candidates
 from dyntaskmas_nb.awm.estimate import Expected
 from dyntaskmas_nb.awm.monitor import Monitor
@@ -34,17 +36,21 @@ from dyntaskmas_nb.core.command import Command, Configure, SetAgent
 from dyntaskmas_nb.core.event import Candidate, Event, TaskDispatched, WorkflowDecided
 from dyntaskmas_nb.core.settings import AgentSpec
 from dyntaskmas_nb.core.task import TaskId
+from dyntaskmas_nb.errors import InvalidInput
 
 T = TypeVar("T")
+Verdict = Literal["kept", "proposed", "applied"]
 log = logging.getLogger(__name__)
 
 #: Real seconds that it thinks before others have their turn.
 SLICE = 0.003
 #: Failures that are a burst, where no more than as many successes come between.
 BURST = 3
+#: Share by which an agent's tokens have to change for it to be told.
+TELLING = 0.1
 #: An attempt is overdue when it takes so many times as long as expected, once so many have been completed.
 LATE, LEARNED = 2.0, 3
-BY = "awm"
+BY, COMPLETIONS = "awm", "completions"
 
 
 class Known:
@@ -59,7 +65,6 @@ class Known:
         self.off: dict[str, AgentSpec] = {}
         self.stirred = ""  # why the workflow is to be looked at now
         self._specs: dict[str, AgentSpec] = {}
-        self._last: Candidate | None = None
 
     def take(self, event: Event) -> None:
         """Take in one event."""
@@ -82,9 +87,20 @@ class Known:
                 self.stirred = f"an edit by {by}"
             case WorkflowDecided():
                 self.decided.append(event)
-                self.looked_at, self.stirred = self.completed, ""
+                self.looked(event)
                 if event.verdict == "applied":
                     self.changed = event.t, self.completed
+
+    def looked(self, decided: WorkflowDecided) -> None:
+        """The workflow was looked at."""
+        self.stirred = ""
+        if decided.verdict == "applied" or decided.why.endswith(COMPLETIONS):
+            self.looked_at = self.completed
+
+    def proposals(self) -> list[WorkflowDecided]:
+        """What was proposed and not accepted yet; only the last, since it is about how the run stands."""
+        last = self.decided[-1:] if self.decided else []
+        return [one for one in last if one.verdict == "proposed"]
 
     def _command(self, command: Command, by: str) -> None:
         if isinstance(command, SetAgent):
@@ -109,6 +125,7 @@ class Manager:
         self.monitor = monitor or Monitor()
         self.known = Known()
         self._due = ""
+        self._resources: dict[str, float] = {}  # R(t) of Eq. 19
         self._overdue: list[tuple[float, float, TaskId, int]] = []  # when, after how long, task, attempt
         self._call = anyio.Event()
         self._alarm: anyio.CancelScope | None = None
@@ -152,12 +169,12 @@ class Manager:
         late = ""
         while self._overdue and self._overdue[0][0] <= t and known.completed >= LEARNED:
             due, usual, id, attempt = heappop(self._overdue)
-            heappush(self._overdue, (due + usual, 2 * usual, id, attempt))
+            heappush(self._overdue, (due + usual / 2, 1.5 * usual, id, attempt))
             late = f"{id} takes long" if self._runs(id, attempt) else late
         if known.stirred or late:
             return known.stirred or late
         since = known.completed - known.looked_at
-        return f"{since} completions" if since >= (aim.every or self._slots()) else ""
+        return f"{since} {COMPLETIONS}" if since >= (aim.every or self._slots()) else ""
 
     def _slots(self) -> int:
         return sum(agent.spec.slots for agent in self.engine.machine.pool) or 1
@@ -176,42 +193,62 @@ class Manager:
                 self.engine.post(events.Woke(self.engine.now(), ""))
                 continue
             try:
-                await self._decide(self._due)
+                await self.decide(self._due)
             except Exception:  # a manager that breaks down leaves the run as it is
                 log.exception("the AWM failed to look at run %s", self.engine.machine.run)
                 self.known.looked_at, self.known.stirred = self.known.completed, ""
             self._due, self._call = "", anyio.Event()
             self.look()
 
-    async def _decide(self, why: str) -> None:
+    async def decide(self, why: str, *, make: bool | None = None) -> WorkflowDecided | None:
+        """Look at the workflow now; `make` what is best, or only propose it (None: as the mode says)."""
+        self._catch_up()
         machine, t, known = self.engine.machine, self.engine.now(), self.known
         aim, base, seq = machine.settings.awm, twin_of(machine), len(machine.log)
-        estimates = self.monitor.estimates
-        scope = Scope(
-            keep=frozenset({*aim.keep, *known.kept}),
-            off=tuple(known.off.values()),
-            most_agents=aim.most_agents,
-        )
-        candidates = generate_candidates(base, Expected(estimates, 0, under_way(base, t)), t, scope)
+        estimates, running = self.monitor.estimates, under_way(base, t)
+        expected = Expected(estimates, 0, running)
+        keep = frozenset({*aim.keep, *known.kept})
+        allotment = allot(base, expected, t, self._resources, keep=keep)
+        self._resources = allotment.resources
+        off = tuple(known.off.values())
+        scope = Scope(keep=keep, off=off, most_agents=aim.most_agents, shared=allotment.agents)
+        candidates = generate_candidates(base, expected, t, scope)
         judged, place, reason = await sliced(Optimiser(base, estimates, t, aim).optimise(candidates))
         if machine.ended:
-            return
-        best = judged[place]
-        if (
-            place
-            and self._undoes(best)
-            and judged[0].score - best.score < 2 * aim.least_gain * judged[0].score
-        ):
+            return None
+        best, gain = judged[place], judged[0].score - judged[place].score
+        if place and self._undoes(best) and gain < 2 * aim.least_gain * judged[0].score:
             place, reason = 0, f"{best.name} takes back what was changed, and would have to gain more"
-        verdict = "kept" if not place else "applied" if aim.mode == "auto" else "proposed"
-        number = len(known.decided) + 1
-        decided = WorkflowDecided(t, number, why, tuple(judged), place, verdict, reason, seq)  # type: ignore[arg-type]
-        decided.t = self.engine.now()
+        make = aim.mode == "auto" if make is None else make
+        verdict: Verdict = "kept" if not place else "applied" if make else "proposed"
+        number = known.decided[-1].number + 1 if known.decided else 1
+        decided = WorkflowDecided(self.engine.now(), number, why, tuple(judged), place, verdict, reason, seq)
         self.engine.post(decided)
+        known.looked(decided)  # the event will say so too, some turns from now
+        if make and aim.share_tokens and "token_shares" not in keep:
+            self._share(allotment.token_shares)
         if verdict == "applied":
             for answer in [self.engine.hand_in(command, by=BY) for command in commands(best)]:
                 await answer
-        known.looked_at, known.stirred = known.completed, ""
+        return decided
+
+    def _share(self, shares: dict[str, float]) -> None:
+        old = self.engine.machine.settings.token_shares
+        if any(abs(share - old.get(agent, 0.0)) > TELLING * share for agent, share in shares.items()):
+            self.engine.hand_in(Configure(changes={"token_shares": shares}), by=BY)
+
+    async def accept(self, number: int | None = None) -> list[Outcome]:
+        """Make what was proposed last, or as `number`; raises `InvalidInput` when nothing was."""
+        self._catch_up()
+        open_ = {one.number: one for one in self.known.proposals()}
+        if not open_ or (number is not None and number not in open_):
+            have = f"there are {', '.join(map(str, open_))}" if open_ else "there is none"
+            raise InvalidInput(f"There is no open proposal{'' if number is None else f' {number}'}; {have}.")
+        chosen = open_[max(open_) if number is None else number]
+        t = self.engine.now()
+        self.engine.post(replace(chosen, t=t, verdict="applied", why="accepted by the user"))
+        made = [self.engine.hand_in(command, by=BY) for command in commands(chosen.candidates[chosen.chosen])]
+        return [await one for one in made]
 
     def _undoes(self, best: Candidate) -> bool:
         """Whether a candidate takes back an agent or a rule that was changed before."""

@@ -33,9 +33,11 @@ from dyntaskmas_nb.core.settings import Adaptation
 from dyntaskmas_nb.core.task import SATISFIED
 
 #: Futures in which the most promising candidates are compared, the plain one included.
-FUTURES = 5
+FUTURES = 8
 #: Candidates compared in all of them.
 FINALISTS = 3
+#: Standard errors by which a gain has to be above none.
+SURE = 2.0
 #: How much the spread of the futures counts.
 RISK = 0.1
 #: What a second beyond the deadline counts, in seconds; what a task that is not done counts, in makespans.
@@ -132,23 +134,28 @@ class Optimiser:
         return fmean(scores) + RISK * pstdev(scores) if scores else inf
 
     def _choose(self, stay: Candidate, finalists: Sequence[Candidate]) -> tuple[Candidate, str]:
-        """The best finalist, if it gains enough and not by luck."""
-        usual = self._found[stay.name]
-        best = min(finalists, key=self._score, default=stay)
-        plain = usual[0].score - self._found[best.name][0].score
+        """The best finalist that gains enough and not by luck, or what speaks against the very best."""
+        against = ""
+        for best in sorted(finalists, key=self._score):
+            good, reason = self._weigh(stay, best)
+            if good:
+                return best, reason
+            against = against or reason
+        return stay, against or "nothing that was tried would be better"
+
+    def _weigh(self, stay: Candidate, best: Candidate) -> tuple[bool, str]:
+        usual, played = self._found[stay.name], self._found[best.name]
+        plain = usual[0].score - played[0].score
         gain = min(plain, self._score(stay) - self._score(best))
         least = self._aim.least_gain * max(self._score(stay), 0.0)
-        if best is stay:
-            return stay, "nothing that was tried would be better"
         if gain < least or gain <= 0:
-            return stay, f"{best.name} would gain {max(gain, 0.0):.3g} s, and {least:.3g} s are asked for"
-        gains = [
-            mine.score - theirs.score for mine, theirs in zip(usual, self._found[best.name], strict=False)
-        ]
+            return False, f"{best.name} would gain {max(gain, 0.0):.3g} s, and {least:.3g} s are asked for"
+        gains = [mine.score - theirs.score for mine, theirs in zip(usual, played, strict=False)]
         good = sum(gain > 0 for gain in gains)
-        if 2 * good <= len(gains) or fmean(gains) < pstdev(gains) / len(gains) ** 0.5:
-            return stay, f"{best.name} would be better in {good} of {len(gains)} futures only, by chance"
-        return best, f"{best.name}: {gain:.3g} s better, in {good} of {len(gains)} futures"
+        needed = len(gains) if best.rerun else len(gains) // 2 + 1  # what was begun is lost if it is wrong
+        if good < needed or fmean(gains) < SURE * pstdev(gains) / len(gains) ** 0.5:
+            return False, f"{best.name} would be better in {good} of {len(gains)} futures only, by chance"
+        return True, f"{best.name}: {gain:.3g} s better, in {good} of {len(gains)} futures"
 
     def _judged(self, candidate: Candidate) -> Candidate:
         played = self._found[candidate.name]

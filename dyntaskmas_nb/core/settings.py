@@ -67,6 +67,7 @@ class Adaptation:
     keep : what it must not touch: names of settings, "agents", "rerun".
     weights : w of Eq. 20 by agent, where it is not 1.
     most_agents : how many agents it may let a run have; 0 for those there are.
+    share_tokens : whether the model's tokens a minute are shared out by load as well (Eqs. 19, 20).
     """
 
     mode: Literal["off", "advise", "auto"] = "off"
@@ -78,6 +79,7 @@ class Adaptation:
     keep: tuple[str, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     most_agents: int = 0
+    share_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

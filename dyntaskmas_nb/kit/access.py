@@ -46,6 +46,7 @@ class Access:
         self._machine = engine.machine
         self._background = background
         self._parts = parts
+        self._manager = parts.manager(engine)
         self._planner = kit.backend, kit._max_tasks, kit._max_depth, engine.machine.settings.seed
         self._kit_ref = weakref.ref(kit)
         self._reopening = Lock()
@@ -150,12 +151,17 @@ class Access:
                 if left <= GLANCE:
                     raise
             still = seen == (seen := len(self._machine.log))
-            if still and isinstance(clock, VirtualClock) and self._background.call(clock.frozen):
+            if still and isinstance(clock, VirtualClock) and self._frozen(clock, seen) and not future.done():
                 waiting = ", ".join(repr(id) for id, _ in self._machine.running_tasks()[:5]) or "the planner"
                 raise InvalidInput(
                     f"Nothing will ever happen: {waiting} waits without a deadline, and no time is left to "
                     "pass. Cancel it, or give it a timeout."
                 )
+
+    def _frozen(self, clock: VirtualClock, seen: int) -> bool:
+        """Whether virtual time stands still for good; asked twice, since a turn may begin as it is asked."""
+        twice = [self._background.call(clock.frozen) for _ in range(2)]
+        return all(twice) and seen == len(self._machine.log)
 
     def _refuse_if_stuck(self, condition: Callable[[], bool]) -> None:
         if not condition() and (why := self._machine.waits_for_somebody()):

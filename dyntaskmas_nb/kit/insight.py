@@ -39,7 +39,7 @@ class Insight(Access):
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
-        self._monitor, self._watching = Monitor(), Lock()
+        self._monitor, self._watching = self._manager.monitor, Lock()
 
     def explain(self, id: TaskId) -> Explanation:
         """Why task `id` has its priority and its agent, and why it has not started.

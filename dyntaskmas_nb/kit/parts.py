@@ -5,11 +5,15 @@ from __future__ import annotations
 from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary, proxy
+
+import anyio
 
 from dyntaskmas_nb.agents.roles import Behaviours
 from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.journal import Journal, Keeper, MemoryJournal, RunInfo
 from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.awm.manager import Manager
 from dyntaskmas_nb.core.event import Input
 from dyntaskmas_nb.core.settings import ANY_ROLE, Settings
 from dyntaskmas_nb.errors import InvalidInput
@@ -23,6 +27,8 @@ from dyntaskmas_nb.sacms.store import ContextStore
 
 #: Seconds that closing waits for what runs to stop.
 PATIENCE = 5.0
+#: Seconds between two samples of the machine, while the AWM looks at a run.
+SAMPLED = 5.0
 JOURNAL = "journal.sqlite"
 
 
@@ -48,6 +54,7 @@ class Parts:
         self._real: Background | None = None
         self._virtual: list[Background] = []
         self._drivers: list[Future[Any]] = []
+        self._managers: WeakKeyDictionary[Engine, Manager] = WeakKeyDictionary()
         self._closed = False
 
     def store(self) -> ContextStore:
@@ -98,6 +105,13 @@ class Parts:
         engine = Engine(machine, wiring.perform, background.clock, self.journal, wiring.decide)
         return engine, wiring
 
+    def manager(self, engine: Engine) -> Manager:
+        """The AWM of a run."""
+        if (known := self._managers.get(engine)) is None:
+            known = self._managers[engine] = Manager(proxy(engine))
+            engine.watch(known.look)
+        return known
+
     def drive(self, engine: Engine, background: Background) -> Future[None]:
         """Let the engine run on its loop; when it stops, another process may go on with the run."""
         run, this = engine.machine.run, [engine, background]
@@ -105,7 +119,12 @@ class Parts:
 
         async def drive() -> None:
             try:
-                await engine.run()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self.manager(engine).run)
+                    if not background.clock.virtual:
+                        group.start_soon(self._sample, engine)
+                    await engine.run()
+                    group.cancel_scope.cancel()
             finally:
                 if self.going.get(run) is this:  # and nobody drives it again already
                     del self.going[run]
@@ -115,6 +134,14 @@ class Parts:
         this.append(driver)
         self._drivers.append(driver)
         return driver
+
+    async def _sample(self, engine: Engine) -> None:
+        """Let the AWM see what the machine does, while it looks at the run."""
+        await engine.until(lambda: engine.machine.settings.awm.mode != "off")
+        if not engine.finished.is_set():
+            from dyntaskmas_nb.awm.sampler import sample
+
+            await sample(engine.post, SAMPLED, engine.now)
 
     def take(self, info: RunInfo) -> None:
         """Make an interrupted run this kit's; refuse it where its Python functions are missing."""

@@ -16,14 +16,14 @@ from dyntaskmas_nb.core.measures import Measures
 from dyntaskmas_nb.core.task import TaskId, TaskState
 from dyntaskmas_nb.dtgg.weights import edge_weights
 from dyntaskmas_nb.errors import RunCancelled, RunFailed, StoreError
-from dyntaskmas_nb.kit.insight import Insight
+from dyntaskmas_nb.kit.adapting import Adapting
 from dyntaskmas_nb.kit.past import Past, write_whole
 from dyntaskmas_nb.kit.planning import Planning
 from dyntaskmas_nb.kit.steering import Steering
 from dyntaskmas_nb.view.numbers import measured
 
 
-class Run(Steering, Past, Insight, Planning):
+class Run(Steering, Past, Adapting, Planning):
     """A plan being worked on in the background. Made by `Kit.start` and `Kit.open_run`."""
 
     _panel: Any = None
