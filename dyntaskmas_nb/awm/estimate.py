@@ -123,7 +123,7 @@ class Estimates:
             seen=old.seen * FORGET + 1,
         )
         if success and complexity > 0:
-            self._learn(role, agent, math.log(max(seconds, SHORTEST) / complexity))
+            self._learn(role, agent, math.log(max(seconds, SHORTEST)) - math.log(complexity))
 
     def observe_transfer(self, information: float, seconds: float) -> None:
         """Learn T_t from context of `information` units that took `seconds` to hand over."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from dyntaskmas_nb.core.settings import Settings, check_settings, universal_agents
+from dyntaskmas_nb.core.settings import Adaptation, Settings, check_settings, configured, universal_agents
 from dyntaskmas_nb.core.task import Join, Task, check_task
 from dyntaskmas_nb.errors import InvalidInput
 from tests.strategies import tasks
@@ -27,6 +28,76 @@ def test_settings(name: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(InvalidInput, match=name.replace("seed", "The seed")):
             check_settings(Settings(**{name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        (
+            "rates",
+            [{}, {"cook": 0.01}],
+            [{"cook": 0}, {"cook": -1}, {"cook": math.inf}, {"": 1}, {1: 1}, [], None],
+        ),
+        ("token_shares", [{"a": 1}, {"a": 1e-9}], [{"a": 0}, {"a": 1.01}, {"a": "1"}, {"a": True}, "a"]),
+        ("pins", [{}, {"t": "a"}], [{"t": ""}, {"t": 1}, {"": "a"}, {"t" * 201: "a"}, {"t": None}, ["t"]]),
+        ("extra_attempts", [0, 9], [-1, 1.0, True, "1", None]),
+    ],
+)
+def test_settings_that_the_awm_may_change(name: str, good: list[Any], bad: list[Any]) -> None:
+    for value in good:
+        check_settings(Settings(**{name: value}))
+        assert getattr(configured(Settings(), {name: value}), name) == value
+    for value in bad:
+        with pytest.raises(InvalidInput, match=name):
+            check_settings(Settings(**{name: value}))
+        with pytest.raises(InvalidInput, match=name):
+            configured(Settings(), {name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("mode", ["off", "advise", "auto"], ["on", "", None, True]),
+        ("every", [0, 5], [-1, 1.5, True]),
+        ("cooldown", [0, 5], [-1, 1.5]),
+        ("most_agents", [0, 5], [-1, "3"]),
+        ("least_gain", [0, 0.5, 2.0], [-0.1, math.nan, "1"]),
+        ("cost_weight", [0, 3.5], [-1, math.inf, None]),
+        ("deadline", [None, 0.5], [0, -1, math.nan, "1"]),
+        ("keep", [(), ("policy", "agents", "rerun")], ["policy", (1,), ("",)]),
+        ("weights", [{}, {"a": 0.5}], [{"a": 0}, {"a": -1}, {1: 1}, None]),
+    ],
+)
+def test_how_a_run_is_adapted(name: str, good: list[Any], bad: list[Any]) -> None:
+    for value in good:
+        found = configured(Settings(), {"awm": {name: value}}).awm
+        assert found == Adaptation(**{name: value})
+    for value in bad:
+        with pytest.raises(InvalidInput, match="awm"):
+            check_settings(Settings(awm=Adaptation(**{name: value})))
+        with pytest.raises(InvalidInput, match="awm"):
+            configured(Settings(), {"awm": {name: value}})
+
+
+def test_adaptation_by_one_word_by_fields_and_as_json() -> None:
+    assert configured(Settings(), {"awm": "auto"}).awm == Adaptation(mode="auto")
+    given = configured(Settings(), {"awm": {"mode": "advise", "keep": ["policy"], "weights": {"a": 2}}}).awm
+    assert given == Adaptation(mode="advise", keep=("policy",), weights={"a": 2})
+    for odd, words in (
+        ("sometimes", "'off', 'advise' or 'auto'"),
+        ({"mood": 1}, "has no 'mood'; it has mode"),
+    ):
+        with pytest.raises(InvalidInput, match=words):
+            configured(Settings(), {"awm": odd})
+    assert Settings().awm == Adaptation(mode="off"), "unless asked for it does nothing"
+
+
+def test_a_setting_for_each_of_too_many_is_refused() -> None:
+    many = {f"t{n}": "a" for n in range(100_001)}
+    with pytest.raises(InvalidInput, match="pins maps up to 100,000 names"):
+        check_settings(Settings(pins=many))
+    del many["t0"]
+    check_settings(Settings(pins=many))
 
 
 def test_universal_agents() -> None:
