@@ -143,7 +143,11 @@ class Kit:
         seconds_per_unit : T_c, what one unit of complexity is expected to take.
         paused : start nothing before `run.resume()` or `run.step()`.
         **settings : others of `core.settings.Settings`: retry_delay, retry_jitter, monitor, routing,
-            routing_table, agents_per_role, stop_grace, budget (``{"tokens": 10_000, "seconds": 60}``).
+            routing_table, agents_per_role, stop_grace, budget (``{"tokens": 10_000, "seconds": 60}``), push;
+            awm ("off", "advise", "auto", or a dict of `core.settings.Adaptation`, as in
+            ``{"mode": "auto", "share_tokens": True}``), and what it adapts, to begin with: rates (pace by
+            role), pins (task → its only agent), extra_attempts, token_shares (agent → share of the model's
+            tokens a minute).
 
         Raises
         ------
