@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from random import Random
 
@@ -33,6 +33,7 @@ from dyntaskmas_nb.core.event import (
     CommandSubmitted,
     DeltaSubmitted,
     RunStarted,
+    TaskDone,
 )
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.settings import Adaptation, AgentSpec, Settings, universal_agents
@@ -65,7 +66,7 @@ class Standing:
     def takes(self, candidate: Candidate) -> bool:
         """Whether a copy of the machine takes all commands of a candidate."""
         twin = twin_of(self.machine)
-        for command in commands(candidate):
+        for command in commands(candidate, self.machine):
             twin.step(CommandSubmitted(self.t, 0, command))
         return not any(isinstance(event, CommandRejected) for event in twin.log)
 
@@ -144,7 +145,7 @@ def test_a_slow_agent_is_routed_around_relieved_and_left_out() -> None:
     (id,) = move.rerun
     assert here.machine.records[id].agent == "agent 2"
     assert move.settings["pins"][id] in ("agent 1", "agent 3")
-    assert commands(move) == [Configure(changes=move.settings), RetryTask(id=id)]
+    assert commands(move, here.machine) == [Configure(changes=move.settings), RetryTask(id=id)]
 
 
 def test_a_slow_role_is_ranked_again() -> None:
@@ -336,10 +337,23 @@ def test_the_commands_make_it_so() -> None:
     here = stuck()
     spec = AgentSpec(id="agent 3", slots=2)
     candidate = Candidate(name="all", settings={"policy": "fifo"}, agents=(spec,))
-    assert commands(candidate) == [Configure(changes={"policy": "fifo"}), SetAgent(agent=spec)]
-    assert commands(STAY) == []
+    assert commands(candidate, here.machine) == [Configure(changes={"policy": "fifo"}), SetAgent(agent=spec)]
+    assert commands(STAY, here.machine) == []
     twin = twin_of(here.machine)
-    for command in commands(candidate):
+    for command in commands(candidate, here.machine):
         twin.step(CommandSubmitted(here.t, 0, command))
     assert (twin.settings.policy, twin.pool.agents["agent 3"].spec) == ("fifo", spec)
     assert here.machine.settings.policy == "upward_rank"
+
+
+def test_what_has_ended_or_moved_by_then_is_not_run_again() -> None:
+    """Between a proposal and its acceptance a run goes on."""
+    here = stuck()
+    (move,) = [one for one in here.candidates().values() if one.rerun]
+    (id,) = move.rerun
+    record = here.machine.records[id]
+    elsewhere = replace(move, settings={"pins": {id: record.agent}})
+    assert not any(isinstance(command, RetryTask) for command in commands(elsewhere, here.machine))
+    here.machine.step(TaskDone(here.t, id, record.attempt, None))
+    assert record.state == "done"
+    assert commands(move, here.machine) == [Configure(changes=move.settings)]

@@ -68,8 +68,10 @@ def test_f_is_the_simulated_time_that_is_left_as_a_preview_has_it() -> None:
     for here in (chain_and_leaves(), chain_and_leaves(2.5), one_slow(), one_slow(policy="fifo")):
         running = under_way(here.machine, here.t)
         for candidate in decided(here)[0]:
-            made = [command for command in commands(candidate) if isinstance(command, Configure)]
-            if len(made) != len(commands(candidate)):
+            made = [
+                command for command in commands(candidate, here.machine) if isinstance(command, Configure)
+            ]
+            if len(made) != len(commands(candidate, here.machine)):
                 continue
             ends = [
                 preview(
@@ -195,7 +197,6 @@ def test_what_the_machine_refuses_is_dropped() -> None:
     odd = [
         Candidate(name="no such rule", settings={"policy": "best"}),
         Candidate(name="no slots", agents=(AgentSpec(id="agent 1", slots=-1),)),
-        Candidate(name="no such task", rerun=("nobody",)),
     ]
     judged, place, _ = decided(here, [STAY, *odd, FIFO])
     assert [one.name for one in judged] == ["as it is", "fifo"]
@@ -223,7 +224,7 @@ def test_the_run_itself_is_not_touched(make: object) -> None:
     assert looks() == before
     assert vars(here.estimates) == known
     twin = twin_of(machine)
-    for command in commands(FIFO):
+    for command in commands(FIFO, machine):
         twin.step(CommandSubmitted(here.t, 0, command))
     assert looks() == before, "a twin shares nothing that changes"
 
