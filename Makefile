@@ -20,7 +20,7 @@ DONE := .venv/.done
 SETUP := sh tools/venv.sh
 PEERS := langgraph==1.2.22 distributed==2026.8.0 autogen-core==0.7.5
 
-.PHONY: help demo lab test check fix torture bench bench-peers torch clean distclean FORCE
+.PHONY: help demo lab test check fix torture bench bench-awm bench-peers torch clean distclean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
@@ -56,6 +56,9 @@ torture: $(DONE)/test $(DONE)/torch $(DONE)/minilm ## the long campaigns: kills,
 bench: $(DONE)/runtime ## what a task costs, how good schedules are, how fast the embedded Llama is; out/bench.json
 	@$(PY) -m benchmarks
 	@$(PY) -m benchmarks.embedded_llama
+
+bench-awm: $(DONE)/runtime ## what adapting the workflow buys, 1,000 seeded workloads in virtual time; out/bench-awm.json
+	@$(PY) -m benchmarks.awm
 
 bench-peers: $(DONE)/runtime ## the same graphs through LangGraph, dask and autogen-core (installed in .venv-peers)
 	@for peer in $(PEERS); do \

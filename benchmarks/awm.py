@@ -1,218 +1,269 @@
 """What adapting the workflow buys: seeded workloads under the virtual clock, AWM off, advising and auto.
 
-``python -m benchmarks.awm [WORKLOADS]``
+``python -m benchmarks.awm [WORKLOADS]`` (200 of each take some minutes). "advise" has a user who accepts
+every proposal at once. The avoidable gap is what "off" takes above the bound of `benchmarks.worlds`; the
+share recovered is by how much of it the AWM shortened all runs of a kind together.
 """
 
 from __future__ import annotations
 
-import math
-import random
+import json
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
 from statistics import fmean, median, quantiles
 
 import anyio
 
-from benchmarks.dags import Dag
 from benchmarks.drivers import NoJournal
+from benchmarks.meter import Row, at_least, at_most, table
+from benchmarks.worlds import Degrading, Drifting, Misjudged, Noisy, Tiers, World
 from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.apee.assignment import Assignment
 from dyntaskmas_nb.apee.clock import VirtualClock
 from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.awm import manager as manager_module
 from dyntaskmas_nb.awm.manager import Manager
 from dyntaskmas_nb.core import event as events
+from dyntaskmas_nb.core.command import SetAgent
 from dyntaskmas_nb.core.delta import AddTasks
-from dyntaskmas_nb.core.settings import Adaptation, Settings, universal_agents
-from dyntaskmas_nb.core.task import Task
-from dyntaskmas_nb.errors import AgentError
+from dyntaskmas_nb.core.event import WorkflowDecided
+from dyntaskmas_nb.core.settings import Adaptation, AgentSpec, Settings
 
-TASKS, AGENTS = 60, 4
-STEP = 0.05  # seconds for which a drifting pace is taken as constant
-
-
-def braided(tasks: int, seed: int) -> Dag:
-    """Tasks that each wait for some of the 25 before, 4 at the most; units lognormal, σ = 0.8."""
-    draw, dag = random.Random(seed), Dag()
-    ids = [f"t{number}" for number in range(tasks)]
-    for number, id in enumerate(ids):
-        dag.waits[id] = [u for u in ids[max(0, number - 25) : number] if draw.random() < 0.06][:4]
-        dag.units[id] = draw.lognormvariate(0.0, 0.8)
-    return dag
+WORKLOADS = 200
+KINDS: dict[str, tuple[type[World], float | None]] = {
+    "(a) drifting speeds": (Drifting, 0.5),
+    "(b) one degrades": (Degrading, 0.5),
+    "(c) estimates wrong by kind": (Misjudged, 0.25),
+    "(c') wrong one by one": (Noisy, None),
+    "(e) nothing to gain": (World, None),
+}
+#: Plans with two tiers have dear agents until, or from, so many completions, in steps of so many.
+PLANS_STEP = 6
+Plan = Callable[[int], tuple[AgentSpec, ...]]
 
 
-@dataclass
-class World:
-    """A workload: its graph, how long each task takes on each agent from each moment, and what fails."""
-
-    seed: int
-    roles: int = 1
-    deadline: float | None = None
-    units: dict[str, float] = field(default_factory=dict)  # true work
-    chance: random.Random = field(default_factory=random.Random)
-
-    def __post_init__(self) -> None:
-        self.draw = random.Random(self.seed)
-        self.dag = braided(TASKS, self.seed)
-        self.role = {id: f"role {self.draw.randrange(self.roles)}" for id in self.dag.waits}
-        self.units = dict(self.dag.units)
-
-    def speed(self, agent: int, t: float) -> float:
-        return 1.0
-
-    def fails(self, agent: int, t: float, task: str, attempt: int) -> bool:
-        return False
-
-    def end(self, task: str, agent: int, t: float) -> float:
-        """When work begun at `t` is done."""
-        left = self.units[task]
-        while True:
-            pace = self.speed(agent, t)
-            step = STEP - t % STEP
-            if step < 1e-9:
-                step = STEP
-            if left <= pace * step:
-                return t + left / pace
-            left -= pace * step
-            t += step
-
-    def bound(self) -> float:
-        """No schedule is shorter: the critical path on whoever is fastest, the work on all together."""
-        longest: dict[str, float] = {}
-        for id, waits in self.dag.waits.items():
-            begin = max((longest[u] for u in waits), default=0.0)
-            longest[id] = self._all_fast(begin, self.units[id])
-        work, t = sum(self.units.values()), 0.0
-        while work > 0:
-            pace = sum(self.speed(agent, t) for agent in range(AGENTS))
-            used = min(STEP, work / pace)
-            work -= pace * used
-            t += used
-        return max(t, *longest.values())
-
-    def _all_fast(self, t: float, left: float) -> float:
-        while True:
-            pace = max(self.speed(agent, t) for agent in range(AGENTS))
-            step = STEP - t % STEP
-            if step < 1e-9:
-                step = STEP
-            if left <= pace * step:
-                return t + left / pace
-            left -= pace * step
-            t += step
-
-
-class Drifting(World):
-    """(a) Agents differ in speed, and each drifts."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.logs = []
-        for _ in range(AGENTS):
-            log, walk = self.draw.gauss(0, 0.6), []
-            for _ in range(4000):
-                walk.append(math.exp(log))
-                log += self.draw.gauss(0, 0.6) * 0.02 - 0.0004 * log
-            self.logs.append(walk)
-
-    def speed(self, agent: int, t: float) -> float:
-        return self.logs[agent][min(int(t / STEP + 1e-9), 3999)]
-
-
-class Degrading(World):
-    """(b) One agent degrades half-way: eight times slower, half its calls failing."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.half = sum(self.units.values()) / AGENTS / 2
-        self.who = self.draw.randrange(AGENTS)
-
-    def speed(self, agent: int, t: float) -> float:
-        return 1 / 8 if agent == self.who and t >= self.half else 1.0
-
-    def fails(self, agent: int, t: float, task: str, attempt: int) -> bool:
-        bad = random.Random(f"{self.seed} {task} {attempt}").random() < 0.5
-        return agent == self.who and t >= self.half and bad
-
-    def bound(self) -> float:
-        return super().bound()
-
-
-class Misjudged(World):
-    """(c) Complexity estimates are wrong, σ = 1, by role."""
-
-    spread = 1.0
-
-    def __post_init__(self) -> None:
-        self.roles = 6
-        super().__post_init__()
-        factor = {f"role {n}": math.exp(self.draw.gauss(0, self.spread)) for n in range(self.roles)}
-        self.units = {id: c * factor[self.role[id]] for id, c in self.dag.units.items()}
-
-
-class Noisy(World):
-    """(c) as well: wrong one by one."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.units = {id: c * math.exp(self.draw.gauss(0, 1)) for id, c in self.dag.units.items()}
-
-
-class Plain(World):
-    """(e) Nothing to gain."""
-
-
-def play(world: World, awm: Adaptation, **settings: object) -> Machine:
+def play(world: World, awm: Adaptation, plan: Plan | None = None) -> Machine:
+    """Run a world to its end; `plan` sets agents by the number of completions."""
     clock = VirtualClock()
 
     async def perform(job: Assignment) -> Answer:
-        agent, now = int(job.agent.split()[1]) - 1, engine.now()
-        failing = world.fails(agent, now, job.task.id, job.attempt)
-        end = world.end(job.task.id, agent, now)
-        await anyio.sleep(end - now)
-        if failing:
-            raise AgentError("broke")
-        return Answer(result=None)
+        return await world.perform(job, engine.now)
 
     machine = Machine("bench")
     engine = Engine(machine, perform, clock, NoJournal())
     manager = Manager(engine)
-    engine.watch(manager.look)
-    tasks = tuple(
-        Task(id=id, role=world.role[id], complexity=units, attempts=6) for id, units in world.dag.units.items()
-    )
     edges = tuple((u, id, 0.0) for id, waits in world.dag.waits.items() for u in waits)
+    delta = AddTasks(tasks=world.tasks(), dependencies=edges)
+
+    async def accept() -> None:
+        """The user of "advise"."""
+        seen = [0]
+
+        def proposed() -> bool:
+            return any(one.number > seen[-1] for one in manager.known.proposals())
+
+        while not engine.finished.is_set():
+            await engine.until(proposed)
+            if manager.known.proposals():
+                seen.append(manager.known.decided[-1].number)
+                await manager.accept()
+
+    def follow_plan() -> None:
+        assert plan
+        if machine.ended:
+            return
+        for spec in plan(sum(isinstance(event, events.TaskDone) for event in machine.log)):
+            if machine.pool.agents[spec.id].spec != spec:
+                engine.hand_in(SetAgent(agent=spec))
 
     async def main() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(manager.run)
-            engine.post(events.RunStarted(0.0, "", Settings(awm=awm, **settings), universal_agents(AGENTS)))
-            engine.post(events.DeltaSubmitted(0.0, 0, AddTasks(tasks=tasks, dependencies=edges), by="planner"))
+            if awm.mode == "advise":
+                group.start_soon(accept)
+            engine.watch(follow_plan if plan else manager.look)
+            engine.post(events.RunStarted(0.0, "", Settings(awm=awm), world.agents()))
+            engine.post(events.DeltaSubmitted(0.0, 0, delta, by="planner"))
             with clock.move():
                 await engine.run()
             group.cancel_scope.cancel()
 
     anyio.run(main, backend="trio", backend_options={"clock": clock.trio})
-    assert machine.status == "done", machine.ended
+    assert machine.status == "done", (machine.ended, engine.failure)
     return machine
 
 
+def _changes(machine: Machine) -> tuple[int, int]:
+    """Changes that were made, and those that came before the cool-down after another was over."""
+    made = [e for e in machine.log if isinstance(e, WorkflowDecided) and e.verdict == "applied"]
+    done = [event.t for event in machine.log if isinstance(event, events.TaskDone)]
+    slots = sum(agent.spec.slots for agent in machine.pool) or 1
+    early = 0
+    for one, other in pairwise(made):
+        before = sum(t <= one.t for t in done)
+        early += other.t < one.t * (1 + slots / max(1, before)) - 1e-9
+    return len(made), early
+
+
+def one(kind: str, seed: int) -> dict[str, float]:
+    """One workload in the three modes."""
+    make = KINDS[kind][0]
+    found = {"bound": make(seed).bound()}
+    for mode in ("off", "advise", "auto"):
+        machine = play(make(seed), Adaptation(mode=mode))  # type: ignore[arg-type]
+        found[mode] = machine.log[-1].t
+        if mode == "auto":
+            found["changes"], found["early"] = _changes(machine)
+    return found
+
+
+def kind_rows(kind: str, runs: list[dict[str, float]]) -> list[Row]:
+    """What the AWM did in one kind of world."""
+    goal = KINDS[kind][1]
+    gap = sum(run["off"] - run["bound"] for run in runs)
+    rows = []
+    for mode in ("off", "advise", "auto"):
+        ratios = [run[mode] / run["bound"] for run in runs]
+        text = f"median {median(ratios):.3f}, p95 {quantiles(ratios, n=20)[-1]:.3f}, mean {fmean(ratios):.3f}"
+        rows.append(Row(f"{kind}: makespan / bound, {mode}", text))
+    for mode in ("advise", "auto"):
+        share = sum(run["off"] - run[mode] for run in runs) / gap
+        mean = sum(run[mode] for run in runs) / sum(run["off"] for run in runs) - 1
+        worst = max(run[mode] / run["off"] for run in runs) - 1
+        text = f"{share:.1%}; all runs {mean:+.2%}, the worst {worst:+.1%}"
+        if kind.startswith("(e)"):
+            rows.append(at_most(f"  loss, {mode}", text, worst, 0.01))
+        elif goal is None:
+            rows.append(Row(f"  share of the avoidable gap recovered, {mode}", text))
+        else:
+            rows.append(at_least(f"  share of the avoidable gap recovered, {mode}", text, share, goal))
+    early = sum(run["early"] for run in runs)
+    per = fmean(run["changes"] for run in runs)
+    rows.append(at_most("  changes within a cool-down", f"{early:.0f} ({per:.1f} changes a run)", early, 0))
+    return rows
+
+
+def tiers(seed: int) -> dict[str, float]:
+    """(d): what "off" and "auto" cost, and the cheapest plan that meets the deadline.
+
+    A plan has some of the dear agents until, or from, some completion on, or all the time, or never.
+    """
+    world = Tiers(seed)
+    dear = world.agents()[: world.fast]
+    total = len(world.units)
+
+    def plan(there: int, first: int, last: int) -> Plan:
+        def at(done: int) -> tuple[AgentSpec, ...]:
+            on = there if first <= done < last else 0
+            return tuple([AgentSpec(id=spec.id, slots=int(n < on)) for n, spec in enumerate(dear)])
+
+        return at
+
+    def spent(machine: Machine) -> tuple[float, float]:
+        return machine.log[-1].t, machine.cost
+
+    quick, slow = (
+        spent(play(Tiers(seed), Adaptation())),
+        spent(play(Tiers(seed), Adaptation(), plan(0, 0, 0))),
+    )
+    deadline = (quick[0] + slow[0]) / 2
+    tried = [quick, slow]
+    for there in range(1, len(dear) + 1):
+        for cut in range(0, total, PLANS_STEP):
+            tried.append(spent(play(Tiers(seed), Adaptation(), plan(there, cut, total))))
+            tried.append(spent(play(Tiers(seed), Adaptation(), plan(there, 0, cut))))
+    cheapest = min(cost for t, cost in tried if t <= deadline)
+    found = {"deadline": deadline, "off": quick[1], "cheapest": cheapest}
+    for mode in ("advise", "auto"):
+        aim = Adaptation(mode=mode, deadline=deadline)  # type: ignore[arg-type]
+        machine = play(Tiers(seed), aim)
+        found[f"{mode} t"], found[mode] = spent(machine)
+        found["changes"], found["early"] = _changes(machine)
+    return found
+
+
+def tier_rows(runs: list[dict[str, float]]) -> list[Row]:
+    """What meeting a deadline costs."""
+    rows = []
+    off = [run["off"] / run["cheapest"] for run in runs]
+    rows.append(Row("(d) two tiers: cost / cheapest plan, off", f"median {median(off):.3f}"))
+    for mode in ("advise", "auto"):
+        ratios = [run[mode] / run["cheapest"] for run in runs]
+        late = sum(run[f"{mode} t"] > run["deadline"] * 1.0001 for run in runs)
+        total = sum(run[mode] for run in runs) / sum(run["cheapest"] for run in runs)
+        p95 = quantiles(ratios, n=20)[-1]
+        text = f"all {total:.3f}, median {median(ratios):.3f}, p95 {p95:.3f}; {late} of {len(runs)} late"
+        rows.append(at_most(f"  cost / cheapest plan, {mode}", text, total, 1.1))
+    early = sum(run["early"] for run in runs)
+    rows.append(at_most("  changes within a cool-down", f"{early:.0f}", early, 0))
+    return rows
+
+
+def decision_rows(tasks: int = 1_000) -> list[Row]:
+    """What one decision costs on so many tasks that are still to be done, and how long it holds others up."""
+    slices: list[float] = []
+    whole: list[float] = []
+    original = manager_module.sliced
+
+    async def sliced(work):  # type: ignore[no-untyped-def]
+        begun = last = time.thread_time()
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                slices.append(time.thread_time() - last)
+                whole.append(time.thread_time() - begun)
+                return end.value
+            if (now := time.thread_time()) - last > manager_module.SLICE:
+                slices.append(now - last)
+                await anyio.lowlevel.checkpoint()
+                last = time.thread_time()
+
+    manager_module.sliced = sliced
+    try:
+        world = Degrading(0, tasks)
+        machine = play(world, Adaptation(mode="auto", every=tasks // 10))
+    finally:
+        manager_module.sliced = original
+    decided = [event for event in machine.log if isinstance(event, WorkflowDecided)]
+    tried = len(decided[0].candidates)
+    text = f"{whole[0]:.2f} s, {tried} candidates; longest of {len(whole)}: {max(whole):.2f} s"
+    ms = sorted(1e3 * each for each in slices)
+    slice_text = f"p50 {median(ms):.1f}, p99 {ms[int(len(ms) * 0.99)]:.1f}, longest {ms[-1]:.1f} ms"
+    return [
+        at_most(f"a decision on {tasks:,} tasks, CPU", text, max(whole), 1, "s"),
+        at_most("  its slices, CPU", slice_text, ms[int(len(ms) * 0.99)], 5, "ms"),
+    ]
+
+
+def rows(workloads: int = WORKLOADS) -> list[Row]:
+    """All kinds."""
+    made = decision_rows()
+    with ProcessPoolExecutor() as pool:
+        for kind in KINDS:
+            made += kind_rows(kind, list(pool.map(partial(one, kind), range(workloads), chunksize=5)))
+            print(table(made[-6:]), flush=True)
+        made += tier_rows(list(pool.map(tiers, range(workloads), chunksize=5)))
+    return made
+
+
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    for kind in (Drifting, Degrading, Misjudged, Noisy, Plain):
-        rows = []
-        for seed in range(count):
-            world = kind(seed)
-            bound = world.bound()
-            off = play(kind(seed), Adaptation()).log[-1].t
-            machine = play(kind(seed), Adaptation(mode="auto"))
-            auto = machine.log[-1].t
-            made = sum(isinstance(e, events.WorkflowDecided) and e.verdict == "applied" for e in machine.log)
-            rows.append((off / bound, auto / bound, auto / off, made, (off - auto), (off - bound)))
-        got = sum(r[4] for r in rows) / max(1e-9, sum(r[5] for r in rows))
-        print(f"{kind.__name__:10} off/bound {fmean(r[0] for r in rows):.3f} auto {fmean(r[1] for r in rows):.3f}"
-              f" recovered {got:.1%} median {median(r[4]/max(1e-9,r[5]) for r in rows):.1%} worst auto/off {max(r[2] for r in rows):.3f} changes {fmean(r[3] for r in rows):.1f}", flush=True)
+    """Measure, print, write."""
+    start = time.perf_counter()
+    workloads = int(sys.argv[1]) if len(sys.argv) > 1 else WORKLOADS
+    made = rows(workloads)
+    print(table(made))
+    print(f"{workloads} workloads of each kind; {time.perf_counter() - start:.0f} s.")
+    out = Path("out", "bench-awm.json")
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps([asdict(row) for row in made], indent=1) + "\n")
 
 
 if __name__ == "__main__":

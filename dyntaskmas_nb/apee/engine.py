@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import assert_never
+from typing import Any, assert_never
 
 import anyio
 import anyio.lowlevel
@@ -56,6 +56,18 @@ class _Worker:
     call: Signal | None = None
 
 
+@dataclass(slots=True)
+class Pending:
+    """What was handed in and not answered yet; awaiting it gives what the machine made of it."""
+
+    answered: anyio.Event
+    outcome: list[Outcome]
+
+    def __await__(self) -> Generator[Any, Any, Outcome]:
+        yield from self.answered.wait().__await__()
+        return self.outcome[0]
+
+
 class Engine:
     """Runs one machine to its end. All methods are for the engine's own event loop."""
 
@@ -75,7 +87,7 @@ class Engine:
         self._idle: list[_Worker] = []
         self._running: dict[tuple[TaskId, int], _Worker] = {}
         self._stopping: dict[tuple[TaskId, int], anyio.Event] = {}
-        self._answers: dict[int, tuple[anyio.Event, list[Outcome]]] = {}
+        self._answers: dict[int, Pending] = {}
         self._watches: list[tuple[Callable[[], bool], anyio.Event]] = []
         self._watchers: dict[Callable[[], None], None] = {}
         self._number = 0
@@ -133,7 +145,7 @@ class Engine:
         base: int | None = None,
         by: str = "user",
         notes: tuple[str, ...] = (),
-    ) -> Awaitable[Outcome]:
+    ) -> Pending:
         """Hand in a Δ or a command at once; what is returned waits for what the machine made of it."""
         self._number += 1
         number = self._number
@@ -148,15 +160,13 @@ class Engine:
             refused = events.CommandRejected if isinstance(change, Command) else events.DeltaRejected
             known = isinstance(error, DynTaskError)
             reason = str(error) if known else f"This cannot be written down as JSON: {error}"
-            return _already(refused(self.now(), TOO_LATE if self.finished.is_set() else number, reason))
-        answered, slot = self._answers[number] = anyio.Event(), []
+            number = TOO_LATE if self.finished.is_set() else number
+            pending = Pending(anyio.Event(), [refused(self.now(), number, reason)])
+            pending.answered.set()
+            return pending
+        pending = self._answers[number] = Pending(anyio.Event(), [])
         self.post(event)
-
-        async def wait() -> Outcome:
-            await answered.wait()
-            return slot[0]
-
-        return wait()
+        return pending
 
     def _check_open(self) -> None:
         if self.finished.is_set():
@@ -279,8 +289,8 @@ class Engine:
                 group.start_soon(self._wake_at, t, id)
             case Answer(id=number, outcome=outcome):
                 if entry := self._answers.pop(number, None):
-                    entry[1].append(outcome)
-                    entry[0].set()
+                    entry.outcome.append(outcome)
+                    entry.answered.set()
             case _:
                 assert_never(effect)
 
@@ -292,9 +302,9 @@ class Engine:
             met.set()
         self._watches.clear()
         reason = self.failure or "The run ended before this could be taken in."
-        for answered, slot in self._answers.values():
-            slot.append(events.CommandRejected(self._latest, TOO_LATE, reason))
-            answered.set()
+        for pending in self._answers.values():
+            pending.outcome.append(events.CommandRejected(self._latest, TOO_LATE, reason))
+            pending.answered.set()
         self._answers.clear()
 
     # -- agents --------------------------------------------------------------------------------------
@@ -406,10 +416,6 @@ class Engine:
     async def _wake_at(self, t: float, id: TaskId) -> None:
         await self._clock.sleep_until((self._origin or 0.0) + t)
         self.post(events.Woke(max(self.now(), t), id))  # rounding must not make the timer early
-
-
-async def _already(outcome: Outcome) -> Outcome:
-    return outcome
 
 
 def _said(error: Exception) -> str:

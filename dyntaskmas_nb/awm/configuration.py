@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from math import log
+from typing import Any
 
 from dyntaskmas_nb.apee.ledger import RUNNING
 from dyntaskmas_nb.apee.machine import Machine
@@ -48,11 +49,13 @@ class Scope:
     shared: tuple[AgentSpec, ...] = ()
 
 
-def commands(candidate: Candidate) -> list[Command]:
-    """What makes a candidate the present configuration."""
+def commands(candidate: Candidate, machine: Machine) -> list[Command]:
+    """What makes a candidate the present configuration of `machine`; what has ended stays as it is."""
+    pins: Any = candidate.settings.get("pins", {})
+    running = {id: record.agent for id, record in machine.running_tasks() if not record.stopping}
     made: list[Command] = [Configure(changes=candidate.settings)] if candidate.settings else []
     made += [SetAgent(agent=spec) for spec in candidate.agents]
-    return made + [RetryTask(id=id) for id in candidate.rerun]
+    return made + [RetryTask(id=id) for id in candidate.rerun if running.get(id) not in (None, pins.get(id))]
 
 
 def together(parts: Collection[Candidate]) -> Candidate:

@@ -290,8 +290,11 @@ class Expected:
 
     def _of(self, role: str, agent: str) -> tuple[float, float]:
         if (found := self._cache.get((role, agent))) is None:
-            level = self.estimates.log_rate(role, agent)
-            unsure = math.sqrt(level.variance) * draw(self.future, agent, role) if self.future else 0.0
+            level, common = self.estimates.log_rate(role, agent), self.estimates.log_rate(role).variance
+            unsure = 0.0
+            if self.future:  # what is unknown of the role is the same for all
+                unsure = math.sqrt(common) * draw(self.future, role)
+                unsure += math.sqrt(max(0.0, level.variance - common)) * draw(self.future, agent, role)
             found = math.exp(level.mean + unsure), self.estimates.success(agent)
             self._cache[role, agent] = found
         return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dyntaskmas_nb.core.event import Candidate, Event, WorkflowDecided
-from dyntaskmas_nb.view.words import count, duration, markup, printable, tag
+from dyntaskmas_nb.view.words import count, duration, fit, markup, printable, tag
 
 #: Decisions that are shown; `records` has all.
 ROWS = 50
@@ -51,12 +51,13 @@ class Decision:
         when = f"{event.number}. at {duration(round(event.t, 3))}, {event.why}"
         head = f"{when}: {event.verdict}. {event.reason}"
         lines = [printable(head, 300)]
-        width = max(len(one.name[:60]) for one in event.candidates)
+        names = [fit(printable(one.name, 200), 60).rstrip() for one in event.candidates]
+        width = max(map(len, names))
         for place, one in enumerate(event.candidates):
             mark = "▶" if place == event.chosen else " "
             spread = f" ± {one.risk:.3g}" if one.seeds > 1 else ""
             cost = f", cost {one.cost:.4g}" if one.cost else ""
-            text = f"  {mark} {printable(one.name[:60], 60):<{width}}  f = {one.score:8.4g}  "
+            text = f"  {mark} {names[place]:<{width}}  f = {one.score:8.4g}  "
             lines.append(f"{text}ends at {one.makespan:.4g} s{spread}{cost}; {count(one.seeds, 'future')}")
         if self.realised is not None:
             lines.append(f"    predicted to save {self.predicted:.3g} s, saved {self.realised:.3g} s")
@@ -116,7 +117,9 @@ def _row(one: Decision) -> str:
         f"{event.verdict}: {event.reason}",
         f"{one.predicted:.3g}" if changed else "",
         "" if realised is None else f"{realised:.3g}",
-        "; ".join(f"{candidate.name[:60]}: {candidate.score:.4g}" for candidate in event.candidates),
+        "; ".join(
+            f"{fit(candidate.name, 60).rstrip()}: {candidate.score:.4g}" for candidate in event.candidates
+        ),
     )
     return tag("tr", *(tag("td", markup(cell, 700)) for cell in cells))
 

@@ -43,7 +43,7 @@ Verdict = Literal["kept", "proposed", "applied"]
 log = logging.getLogger(__name__)
 
 #: Real seconds that it thinks before others have their turn.
-SLICE = 0.003
+SLICE = 0.002
 #: Failures that are a burst, where no more than as many successes come between.
 BURST = 3
 #: Share by which an agent's tokens have to change for it to be told.
@@ -205,6 +205,7 @@ class Manager:
         self._catch_up()
         machine, t, known = self.engine.machine, self.engine.now(), self.known
         aim, base, seq = machine.settings.awm, twin_of(machine), len(machine.log)
+        await anyio.lowlevel.checkpoint()
         estimates, running = self.monitor.estimates, under_way(base, t)
         expected = Expected(estimates, 0, running)
         keep = frozenset({*aim.keep, *known.kept})
@@ -228,7 +229,7 @@ class Manager:
         if make and aim.share_tokens and "token_shares" not in keep:
             self._share(allotment.token_shares)
         if verdict == "applied":
-            for answer in [self.engine.hand_in(command, by=BY) for command in commands(best)]:
+            for answer in [self.engine.hand_in(command, by=BY) for command in commands(best, machine)]:
                 await answer
         return decided
 
@@ -247,7 +248,8 @@ class Manager:
         chosen = open_[max(open_) if number is None else number]
         t = self.engine.now()
         self.engine.post(replace(chosen, t=t, verdict="applied", why="accepted by the user"))
-        made = [self.engine.hand_in(command, by=BY) for command in commands(chosen.candidates[chosen.chosen])]
+        changes = commands(chosen.candidates[chosen.chosen], self.engine.machine)
+        made = [self.engine.hand_in(command, by=BY) for command in changes]
         return [await one for one in made]
 
     def _undoes(self, best: Candidate) -> bool:

@@ -2,7 +2,8 @@
 
 f is what is still to come, in seconds: the simulated remaining makespan of the present graph under ω plus
 what it costs, times `Adaptation.cost_weight`; the mean over futures plus their spread. With a deadline it is
-what the run costs, and each second beyond the deadline counts a thousand. Every configuration is played by
+what the run costs, and each second beyond the deadline counts a thousand: by the plain future alone and with
+a margin, since there will be other decisions before the deadline. Every configuration is played by
 the scheduler's own code, from a copy of the present state, with durations as measured, under the same luck.
 
 `optimise` is a generator: it yields after each simulated turn, so that whoever drives it can let others
@@ -42,6 +43,8 @@ SURE = 2.0
 RISK = 0.1
 #: What a second beyond the deadline counts, in seconds; what a task that is not done counts, in makespans.
 LATE, UNDONE = 1000.0, 10.0
+#: Share of the time that is left which is kept free before a deadline.
+MARGIN = 0.03
 #: Simulated turns of one decision.
 MOST_TURNS = 60_000
 
@@ -51,6 +54,7 @@ class _Played:
     makespan: float
     cost: float
     score: float
+    late: float
 
 
 def under_way(machine: Machine, t: float) -> list[Running]:
@@ -101,17 +105,20 @@ class Optimiser:
         for expected in self._futures[len(played) : futures]:
             if self._turns > MOST_TURNS:
                 break
-            simulator = player(self._base, expected, self._t, commands(candidate))
+            yield
+            simulator = player(self._base, expected, self._t, commands(candidate, self._base))
             twin = simulator.machine
             if any(isinstance(event, CommandRejected) for event in twin.log):
                 return False
+            yield
             for _ in simulator.turns():
                 self._turns += 1
                 yield
-            played.append(self._outcome(twin, expected))
+            played.append(self._outcome(twin, expected, played[0].late if played else None))
         return bool(played)
 
-    def _outcome(self, twin: Machine, expected: Expected) -> _Played:
+    def _outcome(self, twin: Machine, expected: Expected, late: float | None) -> _Played:
+        """What came of a future; how late it is, is what the plain one said."""
         tasks, base = twin.graph.tasks, self._base
         ahead = [(event.task, event.agent) for event in twin.log if isinstance(event, TaskDispatched)]
         ahead += [(id, record.agent) for id, record in base.running_tasks()]
@@ -120,10 +127,14 @@ class Optimiser:
         undone = sum(twin.records[id].state not in SATISFIED for id in twin.graph.sinks())
         left = makespan - self._t
         score = left + self._aim.cost_weight * cost
+        late = self._late(left) if late is None else late
         if self._aim.deadline is not None:
-            late = max(0.0, makespan - self._aim.deadline)
             score = cost * (self._aim.cost_weight or 1.0) + LATE * late + left * 1e-6
-        return _Played(makespan, base.cost + cost, score + UNDONE * undone * max(left, 1.0))
+        return _Played(makespan, base.cost + cost, score + UNDONE * undone * max(left, 1.0), late)
+
+    def _late(self, left: float) -> float:
+        """Seconds by which `left` more, and a margin, are too many."""
+        return max(0.0, self._t + left * (1 + MARGIN) - (inf if (d := self._aim.deadline) is None else d))
 
     def _score(self, candidate: Candidate) -> float:
         return self._mean(self._found[candidate.name])

@@ -16,7 +16,8 @@ class Adapting(Insight):
 
     def proposals(self) -> list[Decision]:
         """What the AWM proposes and nobody has accepted yet."""
-        return [one for one in self.explain_workflow().decisions[-1:] if one.event.verdict == "proposed"]
+        last = () if self.over else self.explain_workflow().decisions[-1:]
+        return [one for one in last if one.event.verdict == "proposed"]
 
     def accept(self, number: int | None = None) -> Receipt:
         """Make the AWM's last proposal, or the one called `number`; it changes settings and agents only.
