@@ -219,7 +219,6 @@ def test_it_hires_where_it_may() -> None:
     assert end(more) < 0.7 * end(few)
 
 
-@pytest.mark.xfail(strict=True, reason="_share() hands in and does not wait: a RuntimeWarning for each")
 def test_tokens_are_shared_where_it_is_asked_to() -> None:
     assert not play(braid(30), plain, AUTO).settings.token_shares
     shared = play(braid(30), plain, Adaptation(mode="auto", share_tokens=True))

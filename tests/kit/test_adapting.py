@@ -277,3 +277,13 @@ def test_names_from_outside_are_shown_and_do_nothing(kit):
     page = run.explain_workflow()._repr_html_()
     assert "<script" not in page
     assert "\x1b" not in repr(run.explain_workflow())
+
+
+def test_a_run_that_has_ended_proposes_nothing(kit):
+    run = kit.start(PLAN, agents=3, awm="advise")
+    until_proposed(run)
+    run.configure(awm="off")
+    assert run.proposals(), "it stands"
+    run.result()
+    assert run.proposals() == []
+    assert run.explain_workflow().decisions[-1].event.verdict == "proposed", "it is told of all the same"
