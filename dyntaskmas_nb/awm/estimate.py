@@ -29,9 +29,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
+from hashlib import blake2b
 from statistics import NormalDist
 from typing import Any
-from zlib import crc32
 
 from dyntaskmas_nb.core.task import Task
 
@@ -257,6 +257,7 @@ class Expected:
         running = list(running)
         self.estimates, self.future = estimates.after(running, future), future
         self._cache: dict[tuple[str, str], tuple[float, float]] = {}
+        self._draws: dict[str, float] = {}
         self._luck: dict[str, float] = {}  # of tasks that run: they are at least as long as they have taken
         for task, agent, since in running:
             seconds = self._of(task.role, agent)[0] * task.complexity
@@ -282,7 +283,11 @@ class Expected:
         return max(seconds - since, 0.0), good
 
     def _drawn(self, task: Task) -> float:
-        return math.sqrt(self.estimates.noise) * draw(self.future, task.id) if self.future else 0.0
+        if not self.future:
+            return 0.0
+        if (drawn := self._draws.get(task.id)) is None:
+            drawn = self._draws[task.id] = math.sqrt(self.estimates.noise) * draw(self.future, task.id)
+        return drawn
 
     def cost(self, task: Task, agent: str) -> float:
         """What an attempt costs."""
@@ -321,7 +326,8 @@ def _student(value: float, variance: float, freedom: int) -> float:
 
 def chance(future: int, *names: str) -> float:
     """A number in (0, 1) that depends on its arguments only."""
-    return (crc32("\0".join((str(future), *names)).encode()) + 0.5) / 2**32
+    digest = blake2b("\0".join((str(future), *names)).encode("utf-8", "replace"), digest_size=4).digest()
+    return (int.from_bytes(digest) + 0.5) / 2**32
 
 
 _normal = cache(NormalDist)

@@ -65,6 +65,7 @@ class Known:
         self.off: dict[str, AgentSpec] = {}
         self.stirred = ""  # why the workflow is to be looked at now
         self._specs: dict[str, AgentSpec] = {}
+        self._asked: dict[int, tuple[Command, str]] = {}
 
     def take(self, event: Event) -> None:
         """Take in one event."""
@@ -81,8 +82,12 @@ class Known:
                 self.failures += 2
                 if self.failures >= 2 * BURST:
                     self.stirred, self.failures = "a burst of failures", 0
-            case events.CommandSubmitted(command=command, by=by):
-                self._command(command, by)
+            case events.CommandSubmitted(id=id, command=command, by=by):
+                self._asked[id] = command, by
+            case events.CommandApplied(id=id) if id in self._asked:
+                self._command(*self._asked.pop(id))
+            case events.CommandRejected(id=id):
+                self._asked.pop(id, None)
             case events.DeltaSubmitted(by=by) if by not in ("plan", "planner", BY):
                 self.stirred = f"an edit by {by}"
             case WorkflowDecided():
@@ -125,6 +130,7 @@ class Manager:
         self.monitor = monitor or Monitor()
         self.known = Known()
         self._due = ""
+        self._number = 0
         self._resources: dict[str, float] = {}  # R(t) of Eq. 19
         self._overdue: list[tuple[float, float, TaskId, int]] = []  # when, after how long, task, attempt
         self._call = anyio.Event()
@@ -185,11 +191,14 @@ class Manager:
 
     async def run(self) -> None:
         """Decide whenever it is time to; ends when cancelled."""
-        self.look()
+        looking = False  # not before the engine has taken in how the run goes on
         while True:
             with anyio.CancelScope() as self._alarm:
+                if looking:
+                    self.look()
                 await self._call.wait()
-            if not self._due:  # something is overdue: seen to after all else that happens at this moment
+            looking = bool(self._due)
+            if not looking:  # something is overdue: seen to after all else that happens at this moment
                 self.engine.post(events.Woke(self.engine.now(), ""))
                 continue
             try:
@@ -198,7 +207,6 @@ class Manager:
                 log.exception("the AWM failed to look at run %s", self.engine.machine.run)
                 self.known.looked_at, self.known.stirred = self.known.completed, ""
             self._due, self._call = "", anyio.Event()
-            self.look()
 
     async def decide(self, why: str, *, make: bool | None = None) -> WorkflowDecided | None:
         """Look at the workflow now; `make` what is best, or only propose it (None: as the mode says)."""
@@ -220,9 +228,12 @@ class Manager:
         best, gain = judged[place], judged[0].score - judged[place].score
         if place and self._undoes(best) and gain < 2 * aim.least_gain * judged[0].score:
             place, reason = 0, f"{best.name} takes back what was changed, and would have to gain more"
+        self._catch_up()
+        if place and (meanwhile := (known.kept - keep) & _touched(best)):
+            place, reason = 0, f"{best.name} would touch {min(meanwhile)}, which the user set meanwhile"
         make = aim.mode == "auto" if make is None else make
         verdict: Verdict = "kept" if not place else "applied" if make else "proposed"
-        number = known.decided[-1].number + 1 if known.decided else 1
+        self._number = number = max(self._number, *(one.number for one in known.decided[-1:]), 0) + 1
         decided = WorkflowDecided(self.engine.now(), number, why, tuple(judged), place, verdict, reason, seq)
         self.engine.post(decided)
         known.looked(decided)  # the event will say so too, some turns from now
@@ -259,6 +270,11 @@ class Manager:
             and bool(best.settings)
             and "routing_table" not in best.settings
         )
+
+
+def _touched(candidate: Candidate) -> frozenset[str]:
+    """What a candidate changes, by the names that `Scope.keep` knows."""
+    return frozenset({*candidate.settings, *(spec.id for spec in candidate.agents)})
 
 
 async def sliced(work: Generator[None, None, T]) -> T:

@@ -89,7 +89,7 @@ class Optimiser:
         better = [one for one in order if self._score(one) < self._score(STAY)]
         if len(better) > 1:
             joint = together(better)
-            if (yield from self._try(joint, 1)):
+            if joint.name not in self._found and (yield from self._try(joint, 1)):
                 judged.append(joint)
                 order = sorted([*order, joint], key=self._score)
         finalists = order[:FINALISTS] if better else []

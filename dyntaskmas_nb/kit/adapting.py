@@ -28,7 +28,8 @@ class Adapting(Insight):
             raise InvalidInput("The run has ended; there is nothing left to adapt.")
         outcomes = self._background.call(partial(self._manager.accept, number))
         refused = [one.reason for one in outcomes if isinstance(one, CommandRejected)]
-        last = self.explain_workflow().decisions[-1]
+        decisions = self.explain_workflow().decisions  # it may have looked again meanwhile
+        last = [one for one in decisions if one.event.why == "accepted by the user"][-1]
         what = f"accepted proposal {last.event.number}: {last.chosen.name}"
         return Receipt(what=what, accepted=not refused, reason=" ".join(refused))
 

@@ -321,9 +321,6 @@ def test_generating_candidates_plays_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert generate_candidates(here.machine, here.expected, here.t, Scope())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what is best of all again, under its own name, is tried as a joint one"
-)
 def test_no_configuration_is_listed_twice() -> None:
     rules = [Candidate(name=f"rule {name}", settings={"policy": name}) for name in ("upward_rank", "random")]
     judged, _, _ = decided(chain_and_leaves(), [STAY, *rules])
