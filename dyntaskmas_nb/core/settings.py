@@ -153,7 +153,9 @@ def configured(settings: Settings, changes: dict[str, Any], fixed: Collection[st
             parts = [part.name for part in fields(kind)]
             if odd := [part for part in given if part not in parts]:
                 raise InvalidInput(f"{words} has no {odd[0]!r}; it has {', '.join(parts)}.")
-            changes = {**changes, name: kind(**{key: _tuple(part) for key, part in given.items()})}
+            before = settings.awm if kind is Adaptation else kind()  # a budget is given whole
+            made = {key: _tuple(part) for key, part in given.items()}
+            changes = {**changes, name: replace(before, **made)}
     new = replace(settings, **changes)
     check_settings(new)
     return new

@@ -81,6 +81,8 @@ def test_how_a_run_is_adapted(name: str, good: list[Any], bad: list[Any]) -> Non
 
 def test_adaptation_by_one_word_by_fields_and_as_json() -> None:
     assert configured(Settings(), {"awm": "auto"}).awm == Adaptation(mode="auto")
+    kept = configured(Settings(), {"awm": {"mode": "advise", "keep": ["policy"]}})
+    assert configured(kept, {"awm": "auto"}).awm == Adaptation(mode="auto", keep=("policy",))
     given = configured(Settings(), {"awm": {"mode": "advise", "keep": ["policy"], "weights": {"a": 2}}}).awm
     assert given == Adaptation(mode="advise", keep=("policy",), weights={"a": 2})
     for odd, words in (
