@@ -30,6 +30,8 @@ STAY = Candidate(name="as it is")
 TELLING = 1.1
 #: How many times as long as with another agent an attempt must still take for it to be moved.
 MOVE_AT = 1.5
+#: Factors by which the dearest agents are made to look slower.
+DEARER = (2, 4, 8, 32)
 #: Moves and agents looked at.
 MOST = 4
 
@@ -101,6 +103,7 @@ def _settings(machine: Machine, estimates: Estimates) -> Iterator[Candidate]:
             yield Candidate(
                 name="route by measured pace", settings={"routing": "frozen", "routing_table": table}
             )
+        yield from _cheaper(machine, estimates, names, table)
     rates = {role: round(estimates.rate(role) / now.seconds_per_unit, 3) for role in estimates.roles()}
     rates = {**now.rates, **{role: rate for role, rate in rates.items() if rate > 0}}
     if any(_telling(rate, now.rates.get(role, 1.0)) for role, rate in rates.items()):
@@ -112,6 +115,28 @@ def _settings(machine: Machine, estimates: Estimates) -> Iterator[Candidate]:
         yield Candidate(name="route by load alone", settings={"routing": "off"})
     if any(estimates.success(spec.id) < 1 for spec in agents) and now.extra_attempts < MOST:
         yield Candidate(name="one more attempt", settings={"extra_attempts": now.extra_attempts + 1})
+
+
+def _cheaper(
+    machine: Machine, estimates: Estimates, names: list[str], table: dict[str, Any]
+) -> Iterator[Candidate]:
+    """Let tasks wait longer for an agent that costs less, where cost matters."""
+    aim, costs = machine.settings.awm, {name: estimates.cost(name) for name in names}
+    least, most = min(costs.values()), max(costs.values())
+    if (aim.deadline is None and not aim.cost_weight) or most <= TELLING * least:
+        return
+    for factor in DEARER:
+        dearer = {name: log(factor) * (cost - least) / (most - least) for name, cost in costs.items()}
+        biased = {
+            role: {
+                name: {**one, "log_mean": round(one["log_mean"] + dearer[name], 4)}
+                for name, one in agents.items()
+            }
+            for role, agents in table.items()
+        }
+        settings = {"routing": "frozen", "routing_table": biased}
+        if machine.settings.routing != "frozen" or _differ(biased, machine.settings.routing_table):
+            yield Candidate(name=f"dear agents count {factor} times as slow", settings=settings)
 
 
 def _moves(machine: Machine, expected: Expected, t: float) -> list[Candidate]:

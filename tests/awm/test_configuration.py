@@ -16,6 +16,7 @@ from dyntaskmas_nb.apee.forecast import twin_of
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.simulate import Simulator
 from dyntaskmas_nb.awm.configuration import (
+    DEARER,
     MOST,
     STAY,
     Scope,
@@ -41,7 +42,7 @@ from dyntaskmas_nb.core.task import Task
 from dyntaskmas_nb.dtgg.update import as_delta
 
 #: No more than these whatever the run: as it is, settings, moves, agents, shared slots.
-BOUND = 1 + 7 + (MOST + 1) + (3 + MOST + 1) + 1
+BOUND = 1 + 7 + len(DEARER) + (MOST + 1) + (3 + MOST + 1) + 1
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,22 @@ def test_the_way_back_is_tried_as_well() -> None:
     assert there["rank by upward_rank"].settings == {"policy": "upward_rank"}
     assert there["route by load alone"].settings == {"routing": "off"}
     assert there["with agent 9 again"].agents == (AgentSpec(id="agent 9", slots=4),)
+
+
+def test_where_cost_matters_dear_agents_are_used_less() -> None:
+    here = standing(5.5, units(40))
+    for name, cost in (("agent 1", 10.0), ("agent 2", 1.0), ("agent 3", 1.0)):
+        here.estimates.observe("general", name, 1.0, 1.0, cost=cost * 9)
+    assert not any(name.startswith("dear") for name in here.candidates())
+    here.machine.settings = replace(here.machine.settings, awm=Adaptation(deadline=30.0))
+    dear = {name: one for name, one in here.candidates().items() if name.startswith("dear")}
+    assert len(dear) == len(DEARER)
+    for one in dear.values():
+        assert here.takes(one)
+        means = {
+            agent: entry["log_mean"] for agent, entry in one.settings["routing_table"]["general"].items()
+        }
+        assert means["agent 1"] > means["agent 2"] == means["agent 3"]
 
 
 def test_a_rule_of_the_users_own_is_not_replaced() -> None:
