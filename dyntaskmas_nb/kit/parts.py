@@ -158,6 +158,8 @@ class Parts:
         if self._closed:
             return
         self._closed = True
+        for background in filter(None, [*self._virtual, self._real]):
+            background.call(lambda: None)  # a run that has just ended is over before it would be cancelled
         for driver in self._drivers:
             driver.cancel()
         wait(self._drivers, PATIENCE)
