@@ -50,6 +50,8 @@ BURST = 3
 TELLING = 0.1
 #: An attempt is overdue when it takes so many times as long as expected, once so many have been completed.
 LATE, LEARNED = 2.0, 3
+#: Seconds by which an alarm may ring early, where times are added up.
+ROUNDING = 1e-6
 BY, COMPLETIONS = "awm", "completions"
 
 
@@ -169,7 +171,8 @@ class Manager:
         return record is not None and record.state is RUNNING and record.attempt == attempt
 
     def _decision_point(self) -> str:
-        known, aim, t = self.known, self.engine.machine.settings.awm, self.engine.now()
+        known, aim = self.known, self.engine.machine.settings.awm
+        t = self.engine.now() + ROUNDING
         if t < self._quiet_until():
             return ""
         late = ""
