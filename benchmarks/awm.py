@@ -14,7 +14,6 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median, quantiles
 
@@ -101,15 +100,27 @@ def play(world: World, awm: Adaptation, plan: Plan | None = None) -> Machine:
 
 
 def _changes(machine: Machine) -> tuple[int, int]:
-    """Changes that were made, and those that came before the cool-down after another was over."""
-    made = [e for e in machine.log if isinstance(e, WorkflowDecided) and e.verdict == "applied"]
-    done = [event.t for event in machine.log if isinstance(event, events.TaskDone)]
-    slots = sum(agent.spec.slots for agent in machine.pool) or 1
-    early = 0
-    for one, other in pairwise(made):
-        before = sum(t <= one.t for t in done)
-        early += other.t < one.t * (1 + slots / max(1, before)) - 1e-9
-    return len(made), early
+    """Changes that were made, and those that came before the cool-down after another was over.
+
+    A cool-down is as long as one completion for each slot took on the average by then.
+    """
+    slots: dict[str, int] = {}
+    made = early = done = 0
+    quiet = 0.0
+    for event in machine.log:
+        match event:
+            case events.RunStarted(agents=agents):
+                slots = {spec.id: spec.slots for spec in agents}
+            case events.CommandSubmitted(command=SetAgent(agent=spec)):
+                slots[spec.id] = spec.slots
+            case events.TaskDone():
+                done += 1
+            case WorkflowDecided(t=t, verdict="applied", candidates=candidates, chosen=chosen):
+                early += t < quiet - 1e-6
+                made += 1
+                then = slots | {spec.id: spec.slots for spec in candidates[chosen].agents}
+                quiet = t * (1 + sum(then.values()) / max(1, done))
+    return made, early
 
 
 def one(kind: str, seed: int) -> dict[str, float]:
