@@ -19,7 +19,7 @@ from dyntaskmas_nb.core.settings import AgentSpec, universal_agents
 from dyntaskmas_nb.core.task import Task
 from dyntaskmas_nb.errors import AgentError
 from dyntaskmas_nb.llm.limits import Limited, Limits
-from dyntaskmas_nb.llm.protocol import Message, Request
+from dyntaskmas_nb.llm.protocol import Message, Request, complete
 from dyntaskmas_nb.llm.simulated import Simulated, by_cost
 
 TASKS, AGENTS = 60, 4
@@ -186,6 +186,5 @@ class Tiers(World):
         asked = Request(
             messages=(Message(role="user", content=job.task.id),), max_tokens=16, cost=units, tag=job.task.id
         )
-        async for _ in self._models[tier].stream(asked):
-            pass
-        return Answer(result=None, cost=units * self.prices[tier])
+        said = await complete(self._models[tier], asked)
+        return Answer(result=None, cost=units * self.prices[tier], waited=said.waited)

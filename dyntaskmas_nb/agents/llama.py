@@ -53,7 +53,7 @@ class LlamaAgent:
                 tokens=tokens,
                 cost=cost,
             )
-        return Answer(result=text, tokens=tokens, cost=cost)
+        return Answer(result=text, tokens=tokens, cost=cost, waited=completion.waited)
 
     def _request(self, task: Task, context: Context) -> Request:
         caps = self._backend.caps

@@ -18,11 +18,15 @@ from dyntaskmas_nb.errors import AgentError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The result of one attempt, a JSON value, the tokens a model read and wrote for it, and their price."""
+    """The result of one attempt, a JSON value, the tokens a model read and wrote for it, and their price.
+
+    `waited` are seconds that passed before a rate-limited model was asked.
+    """
 
     result: Any
     tokens: int = 0
     cost: float = 0.0
+    waited: float = 0.0
 
 
 class Agent(Protocol):

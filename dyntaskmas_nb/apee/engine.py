@@ -352,7 +352,14 @@ class Engine:
                         if job.worked is not None:
                             over = max(0.0, round(now - job.t - job.worked, 6))
                         outcome: Input = events.TaskDone(
-                            now, task.id, attempt, answer.result, answer.tokens, answer.cost, over
+                            now,
+                            task.id,
+                            attempt,
+                            answer.result,
+                            answer.tokens,
+                            answer.cost,
+                            over,
+                            answer.waited,
                         )
                     except AgentError as error:
                         said, spent = _said(error), (error.tokens, error.cost)

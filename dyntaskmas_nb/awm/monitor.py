@@ -256,7 +256,7 @@ class Monitor:
             if not attempt.removed:
                 attempt.outcome = "done" if isinstance(event, events.TaskDone) else "failed"
         if isinstance(event, events.TaskDone):
-            attempt.handing_over = event.overhead
+            attempt.handing_over, attempt.waited = event.overhead, event.waited
             if event.overhead > 0 and attempt.information > 0:
                 self.estimates.observe_transfer(attempt.information, event.overhead)
         if attempt.outcome == "failed":
@@ -284,7 +284,7 @@ class Monitor:
             attempt.role,
             attempt.agent,
             attempt.complexity,
-            seconds,
+            max(0.0, seconds - attempt.handing_over - attempt.waited),  # the agent's own
             success=attempt.outcome == "done",
             cost=attempt.cost,
             tokens=attempt.tokens,

@@ -96,6 +96,7 @@ class Attempt:
     ----------
     wait : from ready to dispatched, in seconds.
     dispatching, handing_over : the parts of its coordination time, in seconds.
+    waited : seconds in which its agent waited for a model whose rate is limited.
     information : what moves along the incoming dependencies of its task, in information units.
     retry : whether the attempt before it at this task failed.
     call, before : itself and its agent's call before it, None at the agent's first.
@@ -122,6 +123,7 @@ class Attempt:
     tokens: int = 0
     cost: float = 0.0
     handing_over: float = 0.0
+    waited: float = 0.0
     switched: bool = False
 
 

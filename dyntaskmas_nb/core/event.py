@@ -79,6 +79,7 @@ class TaskDone(Moment):
     """An attempt succeeded; `result` is JSON, `tokens` what the model read and wrote, `cost` their price.
 
     `overhead` are the seconds of it in which the agent did not work: context was read, the result stored.
+    `waited` are those in which it waited for a model whose rate is limited.
     """
 
     task: TaskId
@@ -87,6 +88,7 @@ class TaskDone(Moment):
     tokens: int = 0
     cost: float = 0.0
     overhead: float = 0.0
+    waited: float = 0.0
 
 
 @dataclass(slots=True)

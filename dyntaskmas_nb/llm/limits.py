@@ -20,7 +20,7 @@ from bisect import insort
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 from anyio.lowlevel import RunVar, current_token
@@ -88,14 +88,16 @@ class Limited:
             )
         turns = self._turns.get(None) or _Turns(self.limits)
         self._turns.set(turns)
+        asked = anyio.current_time()
         taken = await turns.take(request, prompt + request.max_tokens)
+        waited = anyio.current_time() - asked
         said, usage = "", 0
         try:
             async with aclosing(self._backend.stream(request)) as chunks:
                 async for chunk in chunks:
                     said += chunk.text
                     usage = chunk.prompt_tokens + chunk.completion_tokens
-                    yield chunk
+                    yield replace(chunk, waited=waited) if chunk.finish else chunk
         finally:  # where it broke off nobody says what it took
             turns.give_back(taken, usage or prompt + self.count_tokens(said))
 

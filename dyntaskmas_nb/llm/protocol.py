@@ -62,7 +62,7 @@ class Chunk:
     """A piece of the answer, or all of it.
 
     The last one carries `finish` and the token counts of the whole call, `estimated` when the server gave
-    none.
+    none, and the seconds that the request `waited` for its turn where its rate is limited.
     """
 
     text: str
@@ -70,6 +70,7 @@ class Chunk:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     estimated: bool = False
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,23 @@ def begun(limits: Limits, *requests: tuple[float, Request], **of_model: object) 
     return model.began
 
 
+def test_who_had_to_wait_is_told_for_how_long() -> None:
+    waited: dict[str, float] = {}
+
+    async def play() -> None:
+        limited = Limited(Simulated(constant(5.0)), Limits(requests_per_second=2))
+        async with anyio.create_task_group() as group:
+            for tag in "abc":
+
+                async def one(tag: str = tag) -> None:
+                    waited[tag] = (await complete(limited, ask(tag))).waited
+
+                group.start_soon(one)
+
+    virtually(play)
+    assert waited == {"a": 0.0, "b": 0.5, "c": 1.0}
+
+
 def test_requests_a_second_are_spread_exactly() -> None:
     asked = [(0.0, ask(tag)) for tag in "dcba"]
     assert begun(Limits(requests_per_second=4), *asked, (9.0, ask("late")), seconds=7) == [
