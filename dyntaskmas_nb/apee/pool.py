@@ -93,11 +93,7 @@ class Pool:
 
     def able(self, role: str, avoid: Collection[str] = ()) -> list[Agent]:
         """Agents that can take `role`, without those to `avoid`, the one to be preferred first."""
-        able = [
-            a
-            for a in self
-            if a.spec.slots and a.spec.id not in avoid and (role in a.spec.roles or ANY_ROLE in a.spec.roles)
-        ]
+        able = [a for a in self if a.spec.slots and a.spec.id not in avoid and a.spec.takes(role)]
         return sorted(able, key=lambda a: (role not in a.spec.roles, a.load, a.assigned, a.index))
 
     def newcomer(self, role: str) -> AgentSpec:

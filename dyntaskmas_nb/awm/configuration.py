@@ -93,7 +93,7 @@ def generate_candidates(machine: Machine, expected: Expected, t: float, scope: S
 
 def _settings(machine: Machine, estimates: Estimates) -> Iterator[Candidate]:
     now, agents = machine.settings, [agent.spec for agent in machine.pool]
-    roles = [role for role in estimates.roles() if any(_takes(spec, role) for spec in agents)]
+    roles = [role for role in estimates.roles() if any(spec.takes(role) for spec in agents)]
     if len(agents) > 1 and roles:
         table = estimates.routing_table(roles, [spec.id for spec in agents])
         names = [spec.id for spec in agents]
@@ -188,10 +188,6 @@ def _pace(estimates: Estimates, spec: AgentSpec) -> float:
     roles = estimates.roles() if ANY_ROLE in spec.roles else spec.roles
     rates = [estimates.rate(role, spec.id) for role in roles]
     return sum(rates) / max(1, len(rates)) / estimates.success(spec.id)
-
-
-def _takes(spec: AgentSpec, role: str) -> bool:
-    return role in spec.roles or ANY_ROLE in spec.roles
 
 
 def _telling(one: float, other: float) -> bool:

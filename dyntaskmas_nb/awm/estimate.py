@@ -68,7 +68,6 @@ class Record:
     done: float = 0.0
     failed: float = 0.0
     cost: float = 0.0
-    tokens: float = 0.0
     seen: float = 0.0
 
     @property
@@ -110,7 +109,6 @@ class Estimates:
         *,
         success: bool = True,
         cost: float = 0.0,
-        tokens: int = 0,
     ) -> None:
         """Learn from an attempt that was done or failed; how long a failure took says nothing."""
         self.seen += 1
@@ -119,7 +117,6 @@ class Estimates:
             done=old.done * FORGET + success,
             failed=old.failed * FORGET + (not success),
             cost=old.cost * FORGET + cost / units,
-            tokens=old.tokens * FORGET + tokens / units,
             seen=old.seen * FORGET + 1,
         )
         if success and complexity > 0:

@@ -23,9 +23,10 @@ from typing import Literal, TypeVar
 import anyio
 import anyio.lowlevel
 
-from dyntaskmas_nb.apee.engine import Engine, Outcome
+from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.forecast import twin_of
 from dyntaskmas_nb.apee.ledger import RUNNING
+from dyntaskmas_nb.apee.submissions import Outcome
 from dyntaskmas_nb.awm.allocator import allot
 from dyntaskmas_nb.awm.configuration import Scope, commands, generate_candidates
 from dyntaskmas_nb.awm.estimate import Expected

@@ -287,7 +287,6 @@ class Monitor:
             max(0.0, seconds - attempt.handing_over - attempt.waited),  # the agent's own
             success=attempt.outcome == "done",
             cost=attempt.cost,
-            tokens=attempt.tokens,
         )
 
     def _give_back(self, key: str, t: float) -> None:

@@ -38,6 +38,10 @@ class AgentSpec:
     slots: int = 1
     access: int = 0
 
+    def takes(self, role: str) -> bool:
+        """Whether it can take tasks of `role`."""
+        return role in self.roles or ANY_ROLE in self.roles
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:

@@ -18,8 +18,9 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from dyntaskmas_nb.apee.clock import VirtualClock
-from dyntaskmas_nb.apee.engine import TOO_LATE, Engine, Outcome
+from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.history import snapshot_of
+from dyntaskmas_nb.apee.submissions import TOO_LATE, Outcome
 from dyntaskmas_nb.core.command import Command
 from dyntaskmas_nb.core.delta import Delta
 from dyntaskmas_nb.core.event import CommandRejected, RunStatus

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
-from dyntaskmas_nb.apee.engine import Outcome
 from dyntaskmas_nb.apee.story import call
+from dyntaskmas_nb.apee.submissions import Outcome
 from dyntaskmas_nb.core import delta as deltas
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.snapshot import Snapshot

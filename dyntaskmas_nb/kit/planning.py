@@ -11,8 +11,9 @@ from contextlib import nullcontext
 import anyio
 
 from dyntaskmas_nb.apee.clock import VirtualClock
-from dyntaskmas_nb.apee.engine import Engine, Outcome
+from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.apee.submissions import Outcome
 from dyntaskmas_nb.core.delta import AddTask, touched
 from dyntaskmas_nb.core.event import DeltaApplied, DeltaSubmitted, PlanFailed
 from dyntaskmas_nb.core.graph import TaskGraph
