@@ -3,8 +3,8 @@
 f is what is still to come, in seconds: the simulated remaining makespan of the present graph under ω plus
 what it costs, times `Adaptation.cost_weight`; the mean over futures plus their spread. With a deadline it is
 what the run costs, and each second beyond the deadline counts a thousand: by the plain future alone and with
-a margin, since there will be other decisions before the deadline. Every configuration is played by
-the scheduler's own code, from a copy of the present state, with durations as measured, under the same luck.
+a margin, since there will be other decisions before the deadline. Every configuration is played by the
+scheduler's own code, from a copy of the present state, with durations as measured, under the same luck.
 
 `optimise` is a generator: it yields after each simulated turn, so that whoever drives it can let others
 work, and stop it early. How much is simulated is bounded in turns, not in seconds: the same state gives the
@@ -43,8 +43,8 @@ SURE = 2.0
 RISK = 0.1
 #: What a second beyond the deadline counts, in seconds; what a task that is not done counts, in makespans.
 LATE, UNDONE = 1000.0, 10.0
-#: Share of the time that is left which is kept free before a deadline.
-MARGIN = 0.03
+#: Share of the time until a deadline that is kept free before it.
+MARGIN = 0.05
 #: Simulated turns of one decision.
 MOST_TURNS = 60_000
 
@@ -133,8 +133,8 @@ class Optimiser:
         return _Played(makespan, base.cost + cost, score + UNDONE * undone * max(left, 1.0), late)
 
     def _late(self, left: float) -> float:
-        """Seconds by which `left` more, and a margin, are too many."""
-        return max(0.0, self._t + left * (1 + MARGIN) - (inf if (d := self._aim.deadline) is None else d))
+        """Seconds by which `left` more are too many, a margin before the deadline being kept free."""
+        return 0.0 if (d := self._aim.deadline) is None else max(0.0, self._t + left - d * (1 - MARGIN))
 
     def _score(self, candidate: Candidate) -> float:
         return self._mean(self._found[candidate.name])
