@@ -76,7 +76,7 @@ class VirtualClock:
         self.signal = _TrioSignal
         self.trio = MockClock(rate=0, autojump_threshold=math.inf)
         self.now = self.trio.current_time
-        self._movers = 0
+        self._movers = self._jumpers = 0
 
     @property
     def moving(self) -> bool:
@@ -89,12 +89,16 @@ class VirtualClock:
 
         await wait_all_tasks_blocked()
 
-    async def frozen(self) -> bool:
-        """Whether nothing will ever happen: all wait, and no deadline is left that time could go to."""
+    def ahead(self) -> float:
+        """Seconds to the next deadline; infinity where there is none."""
         import trio
 
+        return trio.lowlevel.current_statistics().seconds_to_next_deadline
+
+    async def frozen(self) -> bool:
+        """Whether nothing will ever happen: all wait, and no deadline is left that time could go to."""
         await self.settle()
-        return trio.lowlevel.current_statistics().seconds_to_next_deadline == math.inf
+        return self.ahead() == math.inf
 
     async def sleep_until(self, t: float) -> None:
         """Wait until `now()` is `t` exactly, where adding a difference would round."""
@@ -105,14 +109,29 @@ class VirtualClock:
     @contextmanager
     def move(self) -> Iterator[None]:
         """Let time pass inside this block; to be entered on the clock's own thread."""
-        self._movers += 1
+        self._jumpers += 1
         self.trio.autojump_threshold = 0
+        try:
+            with self.move_by_hand():
+                yield
+        finally:
+            self._jumpers -= 1
+            if not self._jumpers:
+                self.trio.autojump_threshold = math.inf
+
+    @contextmanager
+    def move_by_hand(self) -> Iterator[None]:
+        """The same, but time passes through `advance` only."""
+        self._movers += 1
         try:
             yield
         finally:
             self._movers -= 1
-            if not self._movers:
-                self.trio.autojump_threshold = math.inf
+
+    def advance(self, t: float) -> None:
+        """Make `now()`, which is no later, exactly `t`."""
+        for share in (0.75, 1.0):  # from more than half of t on, the difference is exact
+            self.trio.jump(share * (t - self.now()))
 
 
 Clock: TypeAlias = RealClock | VirtualClock

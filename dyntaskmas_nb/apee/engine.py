@@ -23,6 +23,7 @@ from dyntaskmas_nb.apee.assignment import Assignment, Decide, Perform
 from dyntaskmas_nb.apee.clock import Clock, Signal
 from dyntaskmas_nb.apee.journal import Keeper
 from dyntaskmas_nb.apee.machine import Machine
+from dyntaskmas_nb.apee.raised import Raised, said_of
 from dyntaskmas_nb.apee.submissions import Outcome, Pending, Submissions
 from dyntaskmas_nb.core import event as events
 from dyntaskmas_nb.core.command import Command
@@ -35,8 +36,6 @@ from dyntaskmas_nb.errors import AgentError, StoreError
 Other = StopTask | GiveContext | AskMonitor | WakeAt | Answer
 log = logging.getLogger(__name__)
 
-#: Characters kept of an agent's error.
-MAX_ERROR = 2_000
 #: Events of one turn in real time: of a thousand agents that end together, the first go on while the others
 #: are seen to. Shares of the ideal at 256 and 1,024 agents: 0.98 and 0.93; at once: 0.92 and 0.88.
 AT_ONCE = 16
@@ -61,7 +60,7 @@ class Engine:
     ) -> None:
         self.machine = machine
         self.failure = self.trouble = ""
-        self.finished = anyio.Event()
+        self.finished, self.raised = anyio.Event(), Raised()
         self._perform = perform
         self._decide = decide
         self._clock = clock
@@ -104,6 +103,11 @@ class Engine:
         self._inbox.append(event)
         if self._call and not self._call.done():
             self._call.set_result(None)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it waits for something to arrive, no turn being under way."""
+        return self._call is not None and not self._call.done() and not self._inbox
 
     def nudge(self) -> None:
         """Have a turn even though nothing arrived."""
@@ -324,13 +328,15 @@ class Engine:
                             answer.waited,
                         )
                     except AgentError as error:
-                        said, spent = _said(error), (error.tokens, error.cost)
+                        self.raised.keep(task.id, error)
+                        said, spent = said_of(error), (error.tokens, error.cost)
                         outcome = events.TaskFailed(
                             self.now(), task.id, attempt, said, error.retryable, *spent
                         )
                     except Exception as error:
+                        self.raised.keep(task.id, error)
                         log.exception("task %s failed unexpectedly", task.id)
-                        said = f"{type(error).__name__}: {_said(error)}"
+                        said = f"{type(error).__name__}: {said_of(error)}"
                         outcome = events.TaskFailed(self.now(), task.id, attempt, said)
                     self._over(worker, job, outcome)
             if worker.job:
@@ -385,8 +391,3 @@ class Engine:
     async def _wake_at(self, t: float, id: TaskId) -> None:
         await self._clock.sleep_until((self._origin or 0.0) + t)
         self.post(events.Woke(max(self.now(), t), id))  # rounding must not make the timer early
-
-
-def _said(error: Exception) -> str:
-    """An error's text as it can be journaled and shown: valid UTF-8, of bounded length."""
-    return str(error).encode("utf-8", "replace").decode()[:MAX_ERROR]

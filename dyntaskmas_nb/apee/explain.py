@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dyntaskmas_nb.apee.equations import priority_of
 from dyntaskmas_nb.apee.ledger import READY, RUNNING
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core.delta import AddTask, AddTasks, Batch, ExpandTask
 from dyntaskmas_nb.core.event import DeltaApplied, DeltaSubmitted
 from dyntaskmas_nb.core.task import SATISFIED, TaskId
-from dyntaskmas_nb.dtgg.weights import coefficients
-from dyntaskmas_nb.view.words import duration, printable
+from dyntaskmas_nb.view.equation import equation, plain
+from dyntaskmas_nb.view.words import duration, printable, tag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """One task explained in sentences.
 
-    `operands` are the numbers of the priority's `equation`; `successor` is the one that set it.
+    `operands` are the numbers of the priority's `equation`, which `latex` has in LaTeX and `source` in the
+    paper; `successor` is the one that set it.
     """
 
     id: TaskId
@@ -29,6 +31,8 @@ class Explanation:
     agent: str
     waits: tuple[str, ...]
     made: str
+    latex: str = ""
+    source: str = ""
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{name} = {value:g}" for name, value in self.operands.items())
@@ -40,57 +44,38 @@ class Explanation:
         lines += [f"made by: {self.made}"] if self.made else []
         return "\n".join(printable(line, 300) for line in lines)
 
+    def _repr_html_(self) -> str:
+        set_by = {"u": self.successor} if self.successor else {}
+        sentences = [f"agent: {self.agent}"] if self.agent else []
+        sentences += [f"waits: {sentence}" for sentence in self.waits]
+        sentences += [f"made by: {self.made}"] if self.made else []
+        return tag(
+            "div",
+            tag("p", tag("strong", plain(f"{self.id} is {self.state}"))),
+            tag("p", plain(f"priority {self.priority:g}: {self.equation}")),
+            equation(self.latex, {**self.operands, **set_by}),
+            *(tag("p", plain(sentence)) for sentence in sentences),
+            tag("p", tag("small", plain(self.source))),
+        )
+
 
 def explain(machine: Machine, id: TaskId) -> Explanation:
     """Explain task `id`, which is in the graph."""
     record = machine.records[id]
-    equation, operands, successor = _priority(machine, id)
+    found = priority_of(machine, id)
     return Explanation(
         id=id,
         state=f"{record.state}" + (f": {record.reason}" if record.reason else ""),
         priority=machine.priority(id),
-        equation=equation,
-        operands=operands,
-        successor=successor,
+        equation=found.text,
+        operands=found.operands,
+        successor=found.successor,
         agent=_agent(machine, id),
         waits=tuple(_waits(machine, id)),
         made=_made(machine, id),
+        latex=found.latex,
+        source=found.source,
     )
-
-
-def _priority(machine: Machine, id: TaskId) -> tuple[str, dict[str, float], TaskId | None]:
-    """The equation of the present policy, its operands, and the successor that decided."""
-    graph, task, name = machine.graph, machine.graph[id], machine.ranking.policy.name
-    weights, ranks = coefficients(machine.settings), machine.ranking
-    own = {"C(v)": task.complexity} | ({"boost": task.boost} if task.boost else {})
-    more = " + boost" if task.boost else ""
-    after = graph.before(id)
-    if name in ("upward_rank", "as_printed"):
-        lead = weights.alpha if name == "as_printed" else 0.0
-        through = {
-            u: lead * graph[u].complexity + weights.beta * i + ranks[u] - graph[u].boost
-            for u, i in after.items()
-        }
-        best = max(through, key=through.__getitem__, default=None)
-        if name == "upward_rank":
-            equation = f"upward rank α·C(v) + max over successors u of (β·I(v, u) + rank(u)){more}"
-            operands = {"α": weights.alpha, **own}
-            operands |= (
-                {"β": weights.beta, "I": after[best], "rank(u)": ranks[best] - graph[best].boost}
-                if best
-                else {}
-            )
-        else:
-            equation = f"Eq. 5 as printed, C(v) / max over successors u of (W(v, u) + P(u)){more}"
-            operands = own | ({"W(v, u) + P(u)": through[best]} if best else {})
-        return equation, operands, best
-    number = machine.records[id].order
-    came = f"it became ready as number {number}" if number else "it has not become ready"
-    words = {
-        "fifo": f"first in, first out: all alike{more}; {came}",
-        "random": f"random: drawn from the seed {machine.settings.seed} and the task's id{more}",
-    }
-    return words.get(name, f"your own rule{more}"), own, None
 
 
 def _agent(machine: Machine, id: TaskId) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from dyntaskmas_nb.apee.history import accepted, entries_of
 from dyntaskmas_nb.apee.story import call, said
 from dyntaskmas_nb.core.command import Break, Resume
+from dyntaskmas_nb.core.delta import Batch
 from dyntaskmas_nb.core.event import CommandSubmitted, Event, TaskDispatched, TaskDone, TaskFailed
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.snapshot import Snapshot
@@ -81,7 +82,10 @@ def python_of(log: Sequence[Event]) -> str:
         if cause.by in ("user", "undo", "redo"):
             what = cause.command if isinstance(cause, CommandSubmitted) else cause.delta
             words = call(what) if cause.by == "user" else f"{cause.by}()"
-            if not (until and isinstance(what, Resume)):  # run_until resumes by itself
+            if isinstance(what, Batch) and cause.by == "user":
+                lines.append(f"with run.batch() as edits:  # at {cause.t:g} s")
+                lines += [f"    edits.{call(part)}" for part in what.deltas]
+            elif not (until and isinstance(what, Resume)):  # run_until resumes by itself
                 lines.append(f"run.{words}  # at {cause.t:g} s")
             until = isinstance(what, Break) and what.once
         elif lines:

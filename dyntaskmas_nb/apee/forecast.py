@@ -8,7 +8,7 @@ Pauses, breakpoints and approvals are taken as passed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dyntaskmas_nb.apee.history import entries_of
@@ -22,6 +22,7 @@ from dyntaskmas_nb.core.delta import Delta
 from dyntaskmas_nb.core.event import Event, TaskDispatched
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.measures import critical_path
+from dyntaskmas_nb.core.snapshot import Entry
 from dyntaskmas_nb.core.task import SATISFIED, Task, TaskId, TaskState
 from dyntaskmas_nb.view.words import duration as seconds_text
 from dyntaskmas_nb.view.words import printable
@@ -32,7 +33,11 @@ SOON = 1e-3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """How a run is expected to go on: `makespan` in seconds from its start, tasks in order of starting."""
+    """How a run is expected to go on: `makespan` in seconds from its start, tasks in order of starting.
+
+    `attempts` are those that have not ended, by start: when, by whom and how they are expected to end (s from
+    the run's start). `graph` is what they are tasks of.
+    """
 
     makespan: float
     critical_path: tuple[TaskId, ...]
@@ -40,6 +45,8 @@ class Forecast:
     tokens: int
     cost: float
     unfinished: tuple[TaskId, ...] = ()
+    attempts: tuple[Entry, ...] = field(default=(), repr=False, compare=False)
+    graph: TaskGraph = field(default_factory=TaskGraph, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +106,13 @@ class Outlook(Protocol):
 
 def slack(graph: TaskGraph, outlook: Outlook) -> dict[TaskId, float]:
     """Seconds by which each task could take longer without the longest path through `graph` growing."""
+    first, after = longest_paths(graph, outlook)
+    longest = max((first[id] + after[id] for id in first), default=0.0)
+    return {id: longest - first[id] - after[id] for id in first}
+
+
+def longest_paths(graph: TaskGraph, outlook: Outlook) -> tuple[dict[TaskId, float], dict[TaskId, float]]:
+    """Seconds on the longest path from the beginning to each task, and from its start to the end."""
     first: dict[TaskId, float] = {}
     after: dict[TaskId, float] = {}
     order = graph.topological()
@@ -107,8 +121,7 @@ def slack(graph: TaskGraph, outlook: Outlook) -> dict[TaskId, float]:
         first[id] = max((first[u] + took[u] for u in graph.predecessors(id)), default=0.0)
     for id in reversed(order):
         after[id] = took[id] + max((after[v] for v in graph.successors(id)), default=0.0)
-    longest = max((first[id] + after[id] for id in order), default=0.0)
-    return {id: longest - first[id] - after[id] for id in order}
+    return first, after
 
 
 def preview(
@@ -140,8 +153,11 @@ def _played(
     twin = simulator.machine
     answer = twin.log[1] if change is not None else None
     simulator.run()
-    ahead = entries_of(twin.log)
-    entries = [*entries_of(machine.log), *ahead]
+    so_far = entries_of(machine.log)
+    under_way = [TaskDispatched(e.start, e.task, e.attempt, e.agent, 0.0) for e in so_far if e.end is None]
+    to_end = entries_of([*under_way, *twin.log])
+    ahead = to_end[len(under_way) :]
+    entries = [*so_far, *ahead]
     seconds = {e.task: e.end - e.start for e in entries if e.end is not None and e.outcome == "done"}
     seconds |= {id: outlook.seconds(twin.graph[id]) for id in twin.graph if id not in seconds}
     attempts = sum(entry.outcome == "done" for entry in ahead)
@@ -153,6 +169,8 @@ def _played(
         tokens=machine.tokens + round(machine.tokens / made * attempts),
         cost=machine.cost + machine.cost / made * attempts,
         unfinished=tuple(id for id, record in twin.records.items() if record.state not in SATISFIED),
+        attempts=tuple(to_end),
+        graph=twin.graph,
     ), answer
 
 

@@ -68,6 +68,7 @@ def snapshot_of(machine: Machine, t: float) -> Snapshot:
             running=tuple(agent.running),
             completed=agent.completed,
             busy=agent.busy + sum(t - since for since in agent.running.values()),
+            access=agent.spec.access,
         )
         for agent in machine.pool
     )
@@ -83,7 +84,17 @@ def snapshot_of(machine: Machine, t: float) -> Snapshot:
         agents=agents,
         entries=entries_of(machine.log),
         reason=machine.ended.reason if machine.ended else "",
+        breakpoints=_breakpoints(machine),
+        groups=machine.groups.of(machine.graph),
     )
+
+
+def _breakpoints(machine: Machine) -> dict[TaskId, str]:
+    found: dict[TaskId, str] = {}
+    for id, when in machine.dispatcher.breakpoints:
+        if id in machine.records:
+            found[id] = "both" if id in found else when
+    return found
 
 
 def replay(run: str, log: Iterable[Event], policy: Policy | None = None) -> Machine:

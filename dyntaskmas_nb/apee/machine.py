@@ -25,6 +25,7 @@ from dyntaskmas_nb.apee.budget import over_budget, watch_budget
 from dyntaskmas_nb.apee.controls import carry_out
 from dyntaskmas_nb.apee.dispatch import Dispatcher
 from dyntaskmas_nb.apee.failures import on_failure, on_monitor
+from dyntaskmas_nb.apee.groups import Groups
 from dyntaskmas_nb.apee.ledger import (
     BLOCKED,
     CANCELLED,
@@ -65,7 +66,7 @@ class Machine:
 
     Attributes
     ----------
-    graph, records, pool, queue : present state.
+    graph, records, pool, queue : present state; `groups` are what tasks were expanded from.
     running : attempts under way, those of removed tasks too.
     stopped_at : the breakpoint that paused the run, in words, or "".
     tokens, cost, attempts : what the run has spent; `limited` says whether there is a budget.
@@ -88,6 +89,7 @@ class Machine:
         self.ledger = Ledger(self.graph, self.queue, self.log, self.effects)
         self.records = self.ledger.records
         self.dispatcher = Dispatcher(self)
+        self.groups = Groups()
         self._custom = policy
         self.ranking = Ranking(self.graph, policy or policy_of("upward_rank"), self.settings)
         self._changed_at: dict[TaskId, int] = {}
@@ -256,6 +258,7 @@ class Machine:
         applied = events.DeltaApplied(t, id, version, inverse)
         self._answer(id, applied)
         self.go_on(t)
+        self.groups.note(delta)
         ids = touched(delta) | touched(inverse)
         self.ranking.touch(ids)
         reruns = self.ledger.adopt(ids, t) + self._reconsider(delta, t)

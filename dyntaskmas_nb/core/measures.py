@@ -11,7 +11,7 @@ The bound max(critical path, work / m): R. L. Graham, "Bounds on multiprocessing
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.snapshot import Entry
@@ -20,7 +20,11 @@ from dyntaskmas_nb.core.task import TaskId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """Seconds, except `utilisation` (busy slot-seconds over all) and `speedup` (serial/makespan)."""
+    """Seconds, except `utilisation` (busy slot-seconds over all) and `speedup` (serial/makespan).
+
+    What they were made from: `first` start, `busy` slot-seconds, `slots`, and `durations` of tasks, their sum
+    being the work.
+    """
 
     makespan: float
     serial: float
@@ -29,6 +33,10 @@ class Measures:
     lower_bound: float
     utilisation: float
     speedup: float
+    first: float = field(default=0.0, repr=False, compare=False)
+    busy: float = field(default=0.0, repr=False, compare=False)
+    slots: int = field(default=0, repr=False, compare=False)
+    durations: Mapping[TaskId, float] = field(default_factory=dict, repr=False, compare=False)
 
 
 def measure(graph: TaskGraph, entries: Sequence[Entry], slots: int, now: float | None = None) -> Measures:
@@ -45,7 +53,8 @@ def measure(graph: TaskGraph, entries: Sequence[Entry], slots: int, now: float |
         if entry.task in graph and entry.outcome != "stopped":
             durations[entry.task] = end - entry.start
             serial += end - entry.start
-    makespan = last - min((entry.start for entry in entries), default=0.0)
+    first = min((entry.start for entry in entries), default=0.0)
+    makespan = last - first
     work = sum(durations.values())
     path = critical_path(graph, durations)
     length = sum(durations.get(id, 0.0) for id in path)
@@ -57,6 +66,10 @@ def measure(graph: TaskGraph, entries: Sequence[Entry], slots: int, now: float |
         lower_bound=max(length, work / max(slots, 1)),
         utilisation=busy / (makespan * slots) if makespan and slots else 0.0,
         speedup=serial / makespan if makespan else 1.0,
+        first=first,
+        busy=busy,
+        slots=slots,
+        durations=durations,
     )
 
 

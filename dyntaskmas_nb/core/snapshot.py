@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dyntaskmas_nb.core.event import RunStatus
@@ -54,11 +54,18 @@ class AgentView:
     running: tuple[TaskId, ...] = ()
     completed: int = 0
     busy: float = 0.0
+    access: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A run at time `t` (s since its start): its own copy of the graph, every task, agent and attempt."""
+    """A run at time `t` (s since its start): its own copy of the graph, every task, agent and attempt.
+
+    Attributes
+    ----------
+    breakpoints : task → "before", "after" or "both".
+    groups : task → the task that it was expanded from, and so on upward; most tasks have none.
+    """
 
     run: str
     request: str
@@ -71,6 +78,8 @@ class Snapshot:
     agents: Sequence[AgentView]
     entries: Sequence[Entry]
     reason: str = ""
+    breakpoints: Mapping[TaskId, str] = field(default_factory=dict)
+    groups: Mapping[TaskId, TaskId] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {state}" for state, count in self.counts().items())

@@ -131,11 +131,18 @@ def revised(task: Task, changes: dict[str, Any]) -> Task:
         raise InvalidInput(
             f"Task {task.id!r} has no field {odd[0]!r} to revise. Choose from {', '.join(REVISABLE)}."
         )
-    if isinstance(held := changes.get("resources"), list):
-        changes = {**changes, "resources": tuple(held)}
+    if isinstance(listed := changes.get("resources"), list):
+        changes = {**changes, "resources": tuple(listed)}
     new = replace(task, **changes)
     check_task(new)
     return new
+
+
+def held(resources: Any) -> Any:
+    """A list of resources as a task has it: a name stands for holding it alone; all else is left as it is."""
+    if not isinstance(resources, list | tuple):
+        return resources
+    return tuple(Resource(key=part) if isinstance(part, str) else part for part in resources)
 
 
 def check_task(task: Task, entry: str = "") -> None:

@@ -15,7 +15,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from dyntaskmas_nb.apee.clock import VirtualClock
 from dyntaskmas_nb.apee.engine import Engine
@@ -68,6 +68,11 @@ class Access:
         if self._engine.finished.is_set() and not self._machine.ended:
             return "failed" if self._engine.failure else "interrupted"
         return "paused" if self._engine.trouble else self._machine.status
+
+    @property
+    def clock(self) -> Literal["real", "virtual"]:
+        """Which time the run lives in."""
+        return "virtual" if self._background.clock.virtual else "real"
 
     @property
     def over(self) -> bool:

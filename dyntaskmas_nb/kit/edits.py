@@ -11,7 +11,7 @@ from dyntaskmas_nb.apee.submissions import Outcome
 from dyntaskmas_nb.core import delta as deltas
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.snapshot import Snapshot
-from dyntaskmas_nb.core.task import MAX_TEXT, Join, Task, TaskId, check_text, shown
+from dyntaskmas_nb.core.task import MAX_TEXT, Join, Task, TaskId, check_text, held, shown
 from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.kit.receipt import Receipt, receipt_of
 
@@ -42,7 +42,8 @@ class Edits:
         after, before : task ids, or a mapping from task id to information I.
         base : the version it is made against, here and in the other edits; None for the present one.
         id : its name; by default made from the description.
-        **fields : role, complexity, boost, critical, timeout, attempts, resources, join, inputs.
+        **fields : role, complexity, boost, critical, timeout, attempts, resources (names of what it holds
+            alone, or `Resource`s), join, approval, inputs.
 
         Raises
         ------
@@ -53,6 +54,8 @@ class Edits:
         check_text(description, "The description", MAX_TEXT, empty=id is not None)
         if isinstance(kind := fields.get("join"), str):
             fields["join"] = Join(kind=kind)  # type: ignore[arg-type]
+        if "resources" in fields:
+            fields["resources"] = held(fields["resources"])
         try:
             task = Task(id=id or slug(description, known), description=description, **fields)
         except TypeError:
@@ -80,14 +83,17 @@ class Edits:
         delta = deltas.RemoveDependency(before=before, after=after)
         return self.apply(delta, f"{after!r} no longer waits for {before!r}", base=base)
 
-    def revise_dependency(self, before: TaskId, after: TaskId, information: float) -> Receipt:
+    def revise_dependency(
+        self, before: TaskId, after: TaskId, information: float, *, base: int | None = None
+    ) -> Receipt:
         """Change how much information moves along a dependency."""
         delta = deltas.ReviseDependency(before=before, after=after, information=information)
-        return self.apply(delta, f"{before!r} → {after!r} now moves {information}")
+        return self.apply(delta, f"{before!r} → {after!r} now moves {information}", base=base)
 
-    def set_join(self, id: TaskId, kind: str, k: int = 1) -> Receipt:
+    def set_join(self, id: TaskId, kind: str, k: int = 1, *, base: int | None = None) -> Receipt:
         """Change when a task with several predecessors may start: "all", "any", "k_of_n", "first_valid"."""
-        return self.apply(deltas.SetJoin(id=id, join=Join(kind=kind, k=k)), f"{id!r} now waits for {kind}")  # type: ignore[arg-type]
+        delta = deltas.SetJoin(id=id, join=Join(kind=kind, k=k))  # type: ignore[arg-type]
+        return self.apply(delta, f"{id!r} now waits for {kind}", base=base)
 
     def expand(self, id: TaskId, plan: TaskGraph | Mapping[str, Any]) -> Receipt:
         """Replace a task by those of a plan: the first inherit what it waits for, the last what follows."""
@@ -100,6 +106,8 @@ class Edits:
         """Change fields of a task, such as description, role, complexity, boost, critical or attempts."""
         if not changes:
             raise InvalidInput(f"Say what to change of {id!r}, as in revise({id!r}, complexity=2).")
+        if "resources" in changes:
+            changes["resources"] = held(changes["resources"])
         what = ", ".join(f"{name} = {value!r}" for name, value in changes.items())
         return self.apply(deltas.ReviseTask(id=id, changes=changes), f"revised {id!r}: {what}", base=base)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from threading import Lock
 from typing import Any
 
+from dyntaskmas_nb.apee.equations import EXPECTED, explain_expected, explain_number
 from dyntaskmas_nb.apee.explain import Explanation, explain
 from dyntaskmas_nb.apee.forecast import Forecast, Preview, preview, slack
 from dyntaskmas_nb.apee.manifest import Manifest, manifest_of
 from dyntaskmas_nb.awm.estimate import Expected
+from dyntaskmas_nb.awm.explain import explain_workflow
+from dyntaskmas_nb.awm.formulas import explain_metric, explain_objective
 from dyntaskmas_nb.awm.metrics import Metrics
 from dyntaskmas_nb.awm.monitor import Monitor
 from dyntaskmas_nb.core.codec import decode, encode
@@ -18,6 +21,7 @@ from dyntaskmas_nb.core.task import TaskId, shown
 from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.kit.access import Access
 from dyntaskmas_nb.kit.edits import Edits
+from dyntaskmas_nb.view.equation import MEASURED, NumberExplained, explain_measure
 
 
 class WhatIf(Edits):
@@ -35,7 +39,8 @@ class WhatIf(Edits):
 class Insight(Access):
     """Explanations and previews; nothing is changed by them."""
 
-    _forecast: tuple[int, Forecast | None] = (-1, None)
+    #: The moment (events, seconds) of the last forecast: before and after are to be of the same.
+    _forecast: tuple[tuple[int, float], Forecast | None] = ((-1, 0.0), None)
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -48,6 +53,43 @@ class Insight(Access):
         """
         return self._read(lambda: explain(self._machine, self._machine.graph[id].id))
 
+    def explain_number(self, kind: str, id: str = "", to: str = "") -> NumberExplained:
+        """Any number that is shown, with its equation, what stands in it, and where the paper has it.
+
+        Parameters
+        ----------
+        kind : of task `id` "priority", "complexity" or "slack"; of the dependency from `id` to `to` "weight"
+            or "information"; "makespan", "one after another", "speed-up", "critical path", "lower bound",
+            "utilisation", "expected end"; "metric" for the figure `id` of `run.metrics()`, or that of agent,
+            role or GPU `to` ("recent throughput" is that of the window); "objective" for the AWM's decision
+            `id`, "" for its last.
+
+        Raises
+        ------
+        InvalidInput
+            There is no such number.
+        """
+        if not all(isinstance(part, str) for part in (kind, id, to)):
+            raise InvalidInput("A number is named by text: its kind, and whose it is.")
+        if kind in MEASURED:
+            return explain_measure(self.snapshot(), kind)
+        if kind == EXPECTED:
+            return explain_expected(self.preview().before, self.snapshot().t)
+        if kind == "metric":
+            return explain_metric(self.metrics(), id, to)
+        if kind == "objective":
+            return self._read(lambda: self._objective(id))
+        return self._read(lambda: explain_number(self._machine, kind, id, to, self._expected()))
+
+    def _objective(self, number: str) -> NumberExplained:
+        log = self._machine.log
+        found = {str(one.event.number): one for one in explain_workflow(log, log[-1].t).decisions}
+        decision = found.get(number or next(reversed(found), ""))
+        if decision is None:
+            what = f"There is no decision {shown(number)}" if found else "The AWM has decided nothing yet"
+            raise InvalidInput(f"{what}; run.explain_workflow() lists its decisions.")
+        return explain_objective(decision, self._machine.settings.awm)
+
     def manifest(self, id: TaskId) -> Manifest:
         """What the latest attempt at task `id` was given to read, and what was left out, and why.
 
@@ -55,6 +97,10 @@ class Insight(Access):
         """
         machine = self._machine
         return self._read(lambda: manifest_of(machine, machine.log, machine.graph[id].id))
+
+    def traceback(self, id: TaskId) -> str:
+        """Where the latest failure of task `id` was raised, "" where it has not failed in this process."""
+        return self._read(lambda: self._engine.raised.of(self._machine.graph[id].id))
 
     def preview(self, change: Delta | Command | None = None, **settings: object) -> Preview:
         """What a Δ, a command or settings would do: makespan, critical path and order, before and after.
@@ -78,10 +124,10 @@ class Insight(Access):
         return WhatIf(self)
 
     def _preview(self, change: Delta | Command | None) -> Preview:
-        seq, before = self._forecast
-        known = before if seq == len(self._machine.log) else None
-        found = preview(self._machine, change, self._now(), self._expected(), known)
-        self._forecast = len(self._machine.log), found.before
+        moment = len(self._machine.log), self._now()
+        known = self._forecast[1] if self._forecast[0] == moment else None
+        found = preview(self._machine, change, moment[1], self._expected(), known)
+        self._forecast = moment, found.before
         return found
 
     def critical_path(self) -> tuple[TaskId, ...]:

@@ -30,7 +30,7 @@ from dyntaskmas_nb.core.settings import (
 )
 from dyntaskmas_nb.dtgg.planner import MAX_TASKS, check_sentence
 from dyntaskmas_nb.dtgg.update import as_delta
-from dyntaskmas_nb.errors import InvalidInput
+from dyntaskmas_nb.errors import InvalidInput, StoreError
 from dyntaskmas_nb.kit.access import Access
 from dyntaskmas_nb.kit.parts import Parts
 from dyntaskmas_nb.kit.planning import plan_run
@@ -42,10 +42,13 @@ from dyntaskmas_nb.llm.price import Price, price_of
 from dyntaskmas_nb.llm.protocol import Backend
 from dyntaskmas_nb.sacms.analyser import SemanticAnalyser
 from dyntaskmas_nb.sacms.embed import Embedder, embedder_of
+from dyntaskmas_nb.view.html import listing
 
 T = TypeVar("T")
 ClockName = Literal["real", "virtual"]
 HOME = ".dyntaskmas"
+#: Runs that a kit's picture in a notebook lists, the latest first.
+LISTED = 20
 
 
 class Kit:
@@ -241,6 +244,14 @@ class Kit:
     def __repr__(self) -> str:
         closed = "" if self._close.alive else ", closed"
         return f"<Kit model={self.backend.name!r}, home={str(self.home) if self.home else None!r}{closed}>"
+
+    def _repr_html_(self) -> str:
+        try:
+            runs = self.runs()[-LISTED:][::-1]
+        except StoreError:  # the journal is closed with the kit
+            runs = []
+        cells = [(run.run, run.created, run.request, run.status, run.clock) for run in runs]
+        return listing(repr(self), ("run", "started", "asked for", "status", "clock"), cells)
 
     # -- inside ---------------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ class Parts:
         self._virtual: list[Background] = []
         self._drivers: list[Future[Any]] = []
         self._managers: WeakKeyDictionary[Engine, Manager] = WeakKeyDictionary()
+        self._wirings: WeakKeyDictionary[Engine, Wiring] = WeakKeyDictionary()
         self._closed = False
 
     def store(self) -> ContextStore:
@@ -88,8 +89,8 @@ class Parts:
         virtual = background.clock.virtual
 
         def post(event: Input) -> None:
-            event.t = engine.now()
-            engine.post(event)
+            event.t = there.now()
+            there.post(event)
 
         wiring = Wiring(
             store=MemoryStore(self._embedder) if virtual else self.store(),
@@ -103,7 +104,13 @@ class Parts:
             push=settings.push,
         )
         engine = Engine(machine, wiring.perform, background.clock, self.journal, wiring.decide)
+        there = proxy(engine)  # what is kept by engine must not hold it
+        self._wirings[engine] = wiring
         return engine, wiring
+
+    def wiring(self, engine: Engine) -> Wiring:
+        """What is behind the agents of an engine that `engine` made."""
+        return self._wirings[engine]
 
     def manager(self, engine: Engine) -> Manager:
         """The AWM of a run."""

@@ -89,9 +89,13 @@ class Past(Edits, Access):
         """Your edits and commands as Python calls on a `run`."""
         return python_of(self._log())
 
+    def trace(self) -> Any:
+        """The timeline in the Trace Event format, as ui.perfetto.dev reads it."""
+        return trace_of(self.snapshot(), self._log())
+
     def to_trace(self, path: str | Path) -> Path:
-        """Write the timeline as a trace for ui.perfetto.dev; raises `StoreError` when that cannot be."""
-        return write_whole(Path(path), json.dumps(trace_of(self.snapshot(), self._log()), indent=1))
+        """Write `trace` to a file; raises `StoreError` when that cannot be."""
+        return write_whole(Path(path), json.dumps(self.trace(), indent=1))
 
     def _log(self) -> tuple[Event, ...]:
         return tuple(self._machine.log)  # one step, while the run's own thread goes on appending

@@ -17,13 +17,15 @@ from dyntaskmas_nb.core.task import TaskId, TaskState
 from dyntaskmas_nb.dtgg.weights import edge_weights
 from dyntaskmas_nb.errors import RunCancelled, RunFailed, StoreError
 from dyntaskmas_nb.kit.adapting import Adapting
+from dyntaskmas_nb.kit.batch import Edit
+from dyntaskmas_nb.kit.context import Contexts
 from dyntaskmas_nb.kit.past import Past, write_whole
 from dyntaskmas_nb.kit.planning import Planning
 from dyntaskmas_nb.kit.steering import Steering
 from dyntaskmas_nb.view.numbers import measured
 
 
-class Run(Steering, Past, Adapting, Planning):
+class Run(Steering, Past, Adapting, Planning, Contexts):
     """A plan being worked on in the background. Made by `Kit.start` and `Kit.open_run`."""
 
     _panel: Any = None
@@ -54,6 +56,10 @@ class Run(Steering, Past, Adapting, Planning):
     def log_lines(self) -> bytes:
         """Every event as a line of JSON; the same seed under the virtual clock gives the same bytes."""
         return b"".join(encode(event) + b"\n" for event in tuple(self._machine.log))
+
+    def batch(self) -> Edit:
+        """Several edits applied at once: ``with run.batch() as edits: edits.add_task("Check visas")``."""
+        return Edit(self)
 
     # -- the end --------------------------------------------------------------------------------------
 

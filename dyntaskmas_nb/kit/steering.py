@@ -7,17 +7,24 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from dyntaskmas_nb.apee.clock import VirtualClock
+from dyntaskmas_nb.apee.priority import POLICIES
 from dyntaskmas_nb.core import command as commands
 from dyntaskmas_nb.core.event import CommandApplied, TaskDispatched, TaskDone, TaskFailed
 from dyntaskmas_nb.core.settings import ANY_ROLE, AgentSpec
-from dyntaskmas_nb.core.task import MAX_TEXT, TaskId, check_text
+from dyntaskmas_nb.core.task import MAX_TEXT, TaskId, check_text, shown
 from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.kit.access import Access
+from dyntaskmas_nb.kit.playing import Player
 from dyntaskmas_nb.kit.receipt import Receipt, receipt_of
+
+#: Virtual seconds a real second, at most.
+FASTEST = 1e9
 
 
 class Steering(Access):
     """The commands a run takes."""
+
+    _player: Player | None = None
 
     def pause(self, *, hard: bool = False) -> Receipt:
         """Start nothing new; what runs may finish, or is stopped and queued again (`hard`)."""
@@ -84,6 +91,38 @@ class Steering(Access):
         self._background.call(advance)
         return self._standing()
 
+    def play(self, speed: float = 1.0) -> Receipt:
+        """Let virtual time pass, `speed` seconds of it a second, until the end, a pause or a breakpoint.
+
+        Returns at once; while it plays, another call changes the speed. A paused run is resumed. The log is
+        the same as if time had jumped. Raises `InvalidInput` under the real clock.
+        """
+        clock = self._background.clock
+        if not isinstance(clock, VirtualClock):
+            raise InvalidInput("Real time passes by itself; call resume() to let a paused run go on.")
+        if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 < speed <= FASTEST:
+            raise InvalidInput(f"play takes virtual seconds a second, above 0, not {shown(speed)}.")
+        what = f"playing, {speed:g} s of virtual time a second"
+        if self.over:
+            return Receipt(what=what, accepted=False, reason=f"The run has ended ({self.status}).")
+        if self._machine.paused and not (receipt := self._command(commands.Resume(), "resumed")):
+            return receipt
+
+        def begin() -> bool:
+            self._player = self._player or Player(self._engine, clock)
+            return self._player.set(speed)
+
+        if self._background.call(begin):
+            assert self._player
+            self._background.spawn(self._player.play)
+        return Receipt(what=what)
+
+    @property
+    def playing(self) -> float:
+        """Virtual seconds that pass a second; 0 while it does not play."""
+        player, stands = self._player, self._machine.paused or self.over
+        return player.speed if player and player.going and not stands else 0.0
+
     def _standing(self) -> Receipt:
         """Where the run stands now."""
         now = self.snapshot()
@@ -141,6 +180,11 @@ class Steering(Access):
         """Let an agent join, or change one: with no slots it finishes what it works on and takes no more."""
         spec = AgentSpec(id=id, roles=tuple(roles), slots=slots, access=access)
         return self._command(commands.SetAgent(agent=spec), f"set agent {id!r} to {slots} slots")
+
+    def policies(self) -> tuple[str, ...]:
+        """The priority policies that `configure(policy=…)` takes; your own is "custom"."""
+        own = self._machine._custom
+        return POLICIES if own is None else (*POLICIES, own.name)
 
     def _command(self, command: commands.Command, what: str) -> Receipt:
         return receipt_of(what, self._submit(command))

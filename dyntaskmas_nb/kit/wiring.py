@@ -145,7 +145,8 @@ class Wiring:
         """What a task, and the text it gave, are about (Eq. 9)."""
         if not (task.description or result):
             return extract_tags(task.id.replace("_", " "), role=task.role)
-        found = await self.analyser.analyse(f"{task.description}\n{result}")
+        text = f"{task.description}\n{result}".replace("\0", " ")  # which no text of the store may hold
+        found = await self.analyser.analyse(text)
         return frozenset([*found.tags[: MAX_TAGS - 1], task.role.strip().casefold()])
 
     async def _work(self, job: Assignment) -> Answer:

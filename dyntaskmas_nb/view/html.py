@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from importlib import resources
@@ -70,6 +71,15 @@ def to_html(snapshot: Snapshot, weights: Weights, *, title: str = "") -> str:
         f'<script type="application/json" id="model">{data_block(data)}</script>'
         f"<script>{library}</script><script>{script}</script></body></html>\n"
     )
+
+
+def listing(head: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A heading and a table under it, where there are rows, for `_repr_html_`."""
+    names = tag("tr", *(tag("th", name, scope="col") for name in columns))
+    body = (tag("tr", *(tag("td", foreign(cell)) for cell in row)) for row in rows)
+    table = tag("table", tag("thead", names), tag("tbody", *body)) if rows else ""
+    style = tag("style", asset("fragment.css"))
+    return tag("div", style, tag("p", foreign(head, 300)), table, **{"class": "dyntask"})
 
 
 def results_html(snapshot: Snapshot) -> str:

@@ -79,7 +79,7 @@ def model(
     path = expected_path(snapshot)
     top = max((graph[id].complexity for id in shown), default=0.0)
     critical = set(path)
-    nodes = [_node(graph[id], snapshot.tasks[id], places[id], id in critical, top) for id in shown]
+    nodes = [draw_node(graph[id], snapshot.tasks[id], places[id], id in critical, top) for id in shown]
     return {"nodes": nodes, "edges": _edges(snapshot, weights, set(shown), path)}
 
 
@@ -100,7 +100,8 @@ def to_pyvis(snapshot: Snapshot, weights: Weights) -> Network:
     return network
 
 
-def _node(task: Task, view: TaskView, place: Place, critical: bool, top: float) -> NodeModel:
+def draw_node(task: Task, view: TaskView, place: Place, critical: bool, top: float) -> NodeModel:
+    """A task as a node; `top` is the greatest complexity in the picture."""
     look = LOOKS[view.state]
     background = "rgba(127,135,146,0.15)" if look.hollow else look.colour
     paint = {"background": background, "border": CRITICAL if critical else look.colour}
@@ -150,27 +151,42 @@ def _edges(snapshot: Snapshot, weights: Weights, shown: set[TaskId], path: list[
     """Dependencies among `shown` tasks, their width by weight; labelled while there are not too many."""
     steps = set(pairwise(path))
     edges = [edge for edge in snapshot.graph.dependencies() if edge[0] in shown and edge[1] in shown]
-    heaviest = max(weights.values(), default=0.0)
-    found: list[EdgeModel] = []
-    for before, after, information in edges:
-        weight = weights.get((before, after))
-        critical = (before, after) in steps
-        words = "" if weight is None else duration(weight)
-        title = [
-            f"{printable(before, 80)} → {printable(after, 80)}",
-            f"weight W: {words or 'unknown'}",
-            f"information I: {number(information)}",
-            "on the critical path" if critical else "",
-        ]
-        found.append(
-            {
-                "from": before,
-                "to": after,
-                "label": words if len(edges) <= LABELLED_EDGES else "",
-                "title": safe_title(title),
-                "width": round(1 + 5 * weight / heaviest, 2) if weight else 1.0,
-                "color": CRITICAL if critical else EDGE,
-                "critical": critical,
-            }
+    heaviest, labelled = max(weights.values(), default=0.0), len(edges) <= LABELLED_EDGES
+    return [
+        draw_edge(
+            *(before, after, information, weights.get((before, after))),
+            critical=(before, after) in steps,
+            heaviest=heaviest,
+            labelled=labelled,
         )
-    return found
+        for before, after, information in edges
+    ]
+
+
+def draw_edge(
+    before: TaskId,
+    after: TaskId,
+    information: float,
+    weight: float | None,
+    *,
+    critical: bool,
+    heaviest: float,
+    labelled: bool,
+) -> EdgeModel:
+    """A dependency as an edge: `weight` (s, of Eq. 3) sets its width, `heaviest` is the greatest there is."""
+    words = "" if weight is None else duration(weight)
+    title = [
+        f"{printable(before, 80)} → {printable(after, 80)}",
+        f"weight W: {words or 'unknown'}",
+        f"information I: {number(information)}",
+        "on the critical path" if critical else "",
+    ]
+    return {
+        "from": before,
+        "to": after,
+        "label": words if labelled else "",
+        "title": safe_title(title),
+        "width": round(1 + 5 * weight / heaviest, 2) if weight else 1.0,
+        "color": CRITICAL if critical else EDGE,
+        "critical": critical,
+    }

@@ -78,14 +78,15 @@ def tag(name: str, *children: str, **attributes: object) -> str:
 def number(value: float, digits: int = 3) -> str:
     """`value` in at most `digits` significant figures, without an exponent or trailing zeros.
 
-    >>> number(0.12345), number(2.0), number(12345.6)
-    ('0.123', '2', '12,346')
+    >>> number(0.12345), number(2.0), number(12345.6), number(-1e-17)
+    ('0.123', '2', '12,346', '0')
     """
     if not math.isfinite(value):
         return "–"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
     shown = f"{value:,.{min(places, 9)}f}"
-    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+    short = shown.rstrip("0").rstrip(".") if "." in shown else shown
+    return "0" if short == "-0" else short
 
 
 def duration(seconds: float) -> str:

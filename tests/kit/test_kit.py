@@ -564,3 +564,15 @@ def test_a_sentence_of_ten_megabytes_is_refused_in_one_line():
         with pytest.raises(InvalidInput, match="10,000,000 characters long; at most 4,000"):
             kit.start("x " * 5_000_000)
         assert kit.runs() == []
+
+
+def test_a_kit_shows_its_runs_and_nothing_of_them_acts(tmp_path):
+    nasty = "<img src=x onerror=alert(1)>"
+    with Kit(agents={"general": lambda task: 1}, home=tmp_path) as kit:
+        assert "<table" not in kit._repr_html_()
+        kit.start({"task": nasty, "subtasks": [{"id": "a"}]}).result()
+        shown = kit._repr_html_()
+        assert "done" in shown
+        assert "&lt;img" in shown
+        assert nasty not in shown
+    assert "closed" in kit._repr_html_()

@@ -193,7 +193,7 @@ def test_the_calls_do_the_same_to_a_fresh_run(kit, run):
     exec(compile(text, "calls", "exec"), {"run": again})
     assert again.graph == run.graph
     assert again.to_python() == text
-    assert len(text.splitlines()) == 3 + 14, "a call is one line"
+    assert len(text.splitlines()) == 3 + 13 + 3, "a call is one line, and a batch one more than its edits"
 
 
 def test_the_history_is_a_table_that_lets_nothing_act(run):
