@@ -1,130 +1,222 @@
-"""The widgets of one panel: what is shown, what can be pressed and filled in. They decide nothing.
+"""The widgets of one panel: the live picture, and a form for every edit Δ. They decide nothing.
 
 Whatever comes from a run reaches them as escaped HTML, or in a list, whose options browsers take as text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from dyntaskmas_nb.core.event import RunStatus
 from dyntaskmas_nb.core.task import TaskId
-from dyntaskmas_nb.view.html import asset
+from dyntaskmas_nb.errors import InvalidInput
+from dyntaskmas_nb.ui.fields import chosen, field, task_fields, values, values_of, wrap
+from dyntaskmas_nb.ui.inbox import Answer
+from dyntaskmas_nb.ui.live import Live, Press, answer_while_busy, bundle
+from dyntaskmas_nb.view.html import foreign
+from dyntaskmas_nb.view.words import tag
 
 if TYPE_CHECKING:
     from dyntaskmas_nb.ui.panel import Panel
 
 #: Tasks that a list offers at most.
 CHOICES = 500
-CSS = """.dyntask-panel .widget-html-content { line-height: 1.4; overflow-wrap: anywhere; }
-.dyntask-panel table { width: 100%; } .dyntask-panel th[scope=col] { white-space: nowrap; }
-.dyntask-panel th small { display: block; font-weight: 400; opacity: .8; }
-.dyntask-panel td:last-child { min-width: 12em; }
-.dyntask-panel .refused { color: var(--jp-error-color0, #b3261e); font-weight: 600; }"""
-_CONTROLS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
-    ("Pause", "pause", {}, "Start nothing new; what runs may finish"),
-    ("Stop and pause", "pause", {"hard": True}, "Pause, stop what runs and queue it again"),
-    ("Step", "step", {}, "Pause, and start the one task that is next"),
-    ("Resume", "resume", {}, "Start tasks again"),
-    ("Undo", "undo", {}, "Take the last edit back"),
-    ("Redo", "redo", {}, "Make the edit again that was taken back"),
-    ("Cancel the run", "cancel", {}, "Stop everything"),
-)
+_TRY = ("preview", "Preview", "What it would do, drawn as ghosts; nothing is changed")
+_COLLECT = ("draft", "Collect", "Note it, to be applied together with others")
+_JOINS = ("all", "any", "k_of_n", "first_valid")
+
+
+class Form:
+    """Fields with their refusals beside them, and a row of buttons.
+
+    `ways` says for each button which command it gives, with which arguments; a button called "preview" or
+    "draft" gives the first one's in that mode. `done` is told of each that was carried out.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        fields: Mapping[str, Any],
+        ways: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]],
+        buttons: list[tuple[str, str, str]],
+        done: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self._panel, self._ways, self._done = panel, ways, done
+        self.fields = fields
+        self.refusals = {name: w.HTML() for name in fields}
+        self.press = Press(self._pressed, buttons)
+        rows = [wrap(one, self.refusals[name]) for name, one in fields.items()]
+        self.root = w.VBox([wrap(*rows), self.press])
+
+    def _pressed(self, said: Any) -> None:
+        try:
+            match said:
+                case {"id": str(id), "name": str(name)}:
+                    self._give(id, name)
+        except Exception as error:  # noqa: BLE001  the border to the browser's click
+            self._panel.failed(error)
+
+    def _give(self, id: str, name: str) -> None:
+        mode = name if name in ("preview", "draft") else ""
+        command, args = self._ways[next(iter(self._ways)) if mode else name]
+        for note in self.refusals.values():
+            note.value = ""
+        try:
+            given = args()
+        except InvalidInput as error:
+            self.press.answer(id, False, str(error))
+        else:
+            self._panel.press(command, given, lambda answer: self._answered(id, answer, name), mode)
+
+    def _answered(self, id: str, answer: Answer, name: str) -> None:
+        text = answer.what if name == "preview" else answer.what.partition("\n")[0]
+        self.press.answer(id, answer.ok, text if answer.ok else answer.reason, answer.call)
+        if not answer.ok and (blamed := self.blamed(answer.reason)):
+            look = {"class": "dt-refused", "role": "alert"}
+            self.refusals[blamed].value = tag("span", "✗ ", foreign(answer.reason, 600), **look)
+        if answer.ok and name != "preview":
+            self._done(name)
+
+    def blamed(self, reason: str) -> str:
+        """The field that a refusal speaks of, "" for none of them."""
+        found = {name: re.search(rf"\b{name}\b", reason) for name in self.fields}
+        return min([(match.start(), name) for name, match in found.items() if match], default=(0, ""))[1]
 
 
 class Face:
-    """All widgets of `panel`, `root` around them; they know it by `press`, `failed` and `complexity_of`."""
+    """All widgets of `panel`, `root` around them."""
 
     def __init__(self, panel: Panel) -> None:
+        bundle("panel.js")  # where there is none it is said before any widget is made
         self._panel = panel
-        self.head, self.table, self.errors, self.note, self.edit_note = (w.HTML() for _ in range(5))
         self.choices: list[Any] = []
-        self.buttons = {
-            label: self._button(label, command, lambda args=args: dict(args), tip, self.note)  # type: ignore[misc]
-            for label, command, args, tip in _CONTROLS
+        self.math = w.HTMLMath()
+        self.live = Live(panel.hear, self.math)
+        self.forms = {
+            "Add a task": self._adding(),
+            "Dependencies": self._dependencies(),
+            "Change a task": self._changing(),
         }
-        self.buttons["Cancel the run"].button_style = "danger"
-        forms = w.Accordion([self._adding(), self._dependencies(), self._one_task()])
-        forms.titles = ("Add a task", "Dependencies", "One task")
-        style = w.HTML(f"<style>{asset('fragment.css')}{CSS}</style>", layout=w.Layout(display="none"))
-        table = w.Box([self.table], layout=w.Layout(max_height="420px", overflow="auto", display="block"))
-        parts = style, self.head, _wrap(*self.buttons.values()), self.note, table, forms, self.edit_note
-        self.root = w.VBox([*parts, self.errors]).add_class("dyntask").add_class("dyntask-panel")
-        answer_while_busy(self.root)
+        forms = w.Accordion([form.root for form in self.forms.values()])
+        forms.titles = tuple(self.forms)
+        self.root = w.VBox([self.live, forms]).add_class("dyntask").add_class("dyntask-panel")
+        answer_while_busy(*every(self.root))
 
-    def _button(
-        self,
-        label: str,
-        command: str,
-        args: Callable[[], dict[str, Any]],
-        tip: str = "",
-        note: Any = None,
-        done: Callable[[], None] = lambda: None,
-    ) -> Any:
-        def clicked(_: object) -> None:
-            try:
-                answer, given = note or self.edit_note, args()
-                if None in given.values():
-                    answer.value = "Choose a task first."
-                else:
-                    self._panel.press(command, given, answer, done)
-            except Exception as error:  # noqa: BLE001  the border to the browser's click
-                self._panel.failed(error)
-
-        look = w.Layout(width="auto", align_self="flex-start")
-        button = w.Button(description=label, tooltip=tip, layout=look)
-        button.on_click(clicked)
-        return button
-
-    def _adding(self) -> Any:
-        what, role = _field(w.Text, "What to do", "", "480px"), _field(w.Text, "Role", "general", "240px")
-        cost = _field(w.FloatText, "Complexity", 1.0)
-        after, before = self._choice(w.SelectMultiple, "After"), self._choice(w.SelectMultiple, "Before")
+    def _adding(self) -> Form:
+        fields = {
+            "description": field(w.Text, "What to do", "", "480px"),
+            "id": field(w.Text, "Name", "", "240px"),
+            "after": self._choice(w.SelectMultiple, "After"),
+            "before": self._choice(w.SelectMultiple, "Before"),
+            **task_fields(),
+            "join": field(w.Dropdown, "Starts when", "all", "240px", options=("all", "any", "first_valid")),
+        }
 
         def args() -> dict[str, Any]:
-            texts = {"description": what.value, "role": role.value, "complexity": cost.value}
-            return texts | {"after": list(after.value), "before": list(before.value)}
+            given = {"description": fields["description"].value, "join": fields["join"].value}
+            given |= {side: list(fields[side].value) for side in ("after", "before")}
+            named = fields["id"].value.strip()
+            return given | values(fields) | ({"id": named} if named else {})
 
-        def empty() -> None:
-            what.value, after.value, before.value = "", (), ()
+        def empty(_: str) -> None:
+            fields["description"].value = fields["id"].value = ""
+            fields["after"].value = fields["before"].value = ()
 
-        button = self._button("Add the task", "add_task", args, "Ctrl or ⌘ chooses several", done=empty)
-        return w.VBox([what, _wrap(role, cost), _wrap(after, before), button])
+        tip = "Ctrl or ⌘ chooses several tasks in a list"
+        buttons = [("apply", "Add the task", tip), _TRY, _COLLECT]
+        return Form(self._panel, fields, {"apply": ("add_task", args)}, buttons, empty)
 
-    def _dependencies(self) -> Any:
-        first, second = self._choice(w.Dropdown, "Task"), self._choice(w.Dropdown, "comes before")
-        moved = _field(w.FloatText, "Information", 0.0)
+    def _dependencies(self) -> Form:
+        fields = {
+            "before": self._choice(w.Dropdown, "Task"),
+            "after": self._choice(w.Dropdown, "comes before"),
+            "information": field(w.FloatText, "Information", 0.0),
+        }
 
         def edge() -> dict[str, Any]:
-            return {"before": first.value, "after": second.value}
+            return {side: chosen(fields[side]) for side in ("before", "after")}
 
         def weighed() -> dict[str, Any]:
-            return edge() | {"information": moved.value}
+            return edge() | {"information": fields["information"].value}
 
-        add = self._button("Add the dependency", "add_dependency", weighed)
-        remove = self._button("Remove the dependency", "remove_dependency", edge)
-        return w.VBox([_wrap(first, second, moved), _wrap(add, remove)])
+        ways = {
+            "add": ("add_dependency", weighed),
+            "revise": ("revise_dependency", weighed),
+            "remove": ("remove_dependency", edge),
+        }
+        buttons = [
+            ("add", "Add the dependency", ""),
+            ("revise", "Change its information", "How much moves along it, in information units"),
+            ("remove", "Remove the dependency", ""),
+            _TRY,
+            _COLLECT,
+        ]
+        return Form(self._panel, fields, ways, buttons)
 
-    def _one_task(self) -> Any:
-        which, cost = self._choice(w.Dropdown, "Task"), _field(w.FloatText, "Complexity", 1.0)
+    def _changing(self) -> Form:
+        fields = {
+            "id": self._choice(w.Dropdown, "Task"),
+            "description": field(w.Text, "What to do", "", "480px"),
+            **task_fields(),
+            "kind": field(w.Dropdown, "Starts when", "all", "240px", options=_JOINS),
+            "k": field(w.BoundedIntText, "k of n", 1, "140px", min=1, max=1000),
+            "why": field(w.Text, "Why rejected", "", "340px"),
+        }
 
-        def chosen(change: Any) -> None:
-            cost.value = self._panel.complexity_of(change["new"])
+        told: dict[str, Any] = {}
 
-        def id() -> dict[str, Any]:
-            return {"id": which.value}
+        def noted(name: str) -> None:
+            if name in ("apply", "draft"):
+                told.update({name: fields[name].value for name in told})
 
-        which.observe(chosen, names="value")
-        revise = self._button("Revise", "revise", lambda: id() | {"complexity": cost.value})
-        remove = self._button("Remove", "remove_task", id, "Take it and its dependencies out of the graph")
-        others = [self._button(name.capitalize(), name, id) for name in "cancel retry approve reject".split()]
-        return w.VBox([_wrap(which, cost, revise), _wrap(remove, *others)])
+        def show(_: object) -> None:
+            row = self._panel.row(fields["id"].value or "")
+            if row is not None:
+                told.update(values_of(row))
+                for name, value in told.items():
+                    fields[name].value = value
+                noted("apply")
+                fields["kind"].value, _, k = row["join"].partition(" ")
+                fields["k"].value = int(k or 1)
+
+        def changes() -> dict[str, Any]:
+            id = chosen(fields["id"])
+            # What was not touched is not sent, even where the task has become another since.
+            now = values(fields) | {"description": fields["description"].value}
+            new = {name: value for name, value in now.items() if fields[name].value != told.get(name)}
+            if not new:
+                raise InvalidInput("Nothing is different from what the task has; change a field first.")
+            return {"id": id} | new
+
+        def one() -> dict[str, Any]:
+            return {"id": chosen(fields["id"])}
+
+        fields["id"].observe(show, names="value")
+        ways = {
+            "apply": ("revise", changes),
+            "join": ("set_join", lambda: one() | {"kind": fields["kind"].value, "k": fields["k"].value}),
+            "remove": ("remove_task", one),
+            **{name: (name, one) for name in ("cancel", "retry", "approve")},
+            "reject": ("reject", lambda: one() | {"why": fields["why"].value}),
+        }
+        buttons = [
+            ("apply", "Apply the changes", "Only the fields that are different"),
+            _TRY,
+            _COLLECT,
+            ("join", "Set when it starts", ""),
+            ("remove", "Remove", "Take it and its dependencies out of the graph"),
+            ("cancel", "Cancel", ""),
+            ("retry", "Retry", ""),
+            ("approve", "Approve", ""),
+            ("reject", "Reject", ""),
+        ]
+        return Form(self._panel, fields, ways, buttons, noted)
 
     def _choice(self, kind: Any, label: str) -> Any:
-        self.choices.append(chooser := _field(kind, label, (), "340px"))
+        self.choices.append(chooser := field(kind, label, (), "340px"))
         return chooser
 
     def offer(self, ids: Sequence[TaskId]) -> None:
@@ -138,17 +230,19 @@ class Face:
                 else:
                     chooser.value = kept if kept in ids else None
 
-    def allow(self, status: RunStatus) -> None:
-        """Grey out what makes no sense now; a control that comes too late is refused by the run."""
-        senseless = {"Pause" if status == "paused" else "Resume"}
-        if status not in ("planning", "running", "paused"):
-            senseless = set(self.buttons) - {"Undo", "Redo"}
-        for label, button in self.buttons.items():
-            button.disabled = label in senseless
+    def selected(self, id: TaskId) -> None:
+        """Put the task that was selected in the picture into the form that changes one."""
+        chooser = self.forms["Change a task"].fields["id"]
+        if id in chooser.options:
+            chooser.value = id
+
+    def add(self, widget: Any) -> None:
+        """Show another panel below."""
+        self.root.children = (*self.root.children, widget)
 
     def close(self) -> None:
         """Take the panel from the screen and its widgets out of the kernel."""
-        for widget in every(self.root):
+        for widget in (*every(self.root), *every(self.math)):
             widget.close()
 
 
@@ -158,24 +252,3 @@ def every(widget: Any) -> Iterator[Any]:
         yield from every(child)
     yield from (getattr(widget, name) for name in ("layout", "style") if hasattr(widget, name))
     yield widget
-
-
-def answer_while_busy(root: Any) -> None:
-    """Let what a browser sends be read while a cell runs.
-
-    ipykernel 7.4 hands it to the thread that last wrote to the widget, which in a busy cell is the one that
-    waits, instead of the subshell that the browser chose. The hook is private: used only where it is found.
-    """
-    for widget in every(root):
-        if hasattr(widget.comm, "_reply_subshell_for"):
-            widget.comm._reply_subshell_for = lambda data, default: default
-
-
-def _field(kind: Any, label: str, value: Any, width: str = "170px") -> Any:
-    given = {"options" if value == () else "value": value}
-    look = w.Layout(width=width, max_width="98%")
-    return kind(**given, description=label, style={"description_width": "initial"}, layout=look)
-
-
-def _wrap(*widgets: Any) -> Any:
-    return w.HBox(list(widgets), layout=w.Layout(flex_flow="row wrap"))

@@ -1,4 +1,4 @@
-"""A run as a live panel in a notebook: its tasks, its controls, forms for its graph, refusals and errors.
+"""A run as a live panel in a notebook: its picture, its controls, forms for its graph, refusals and errors.
 
 The panel is a face like any other: it knows the run by the messages of a `Publisher` and changes it through
 an `Inbox`, which call it on threads of their own. It stops when it is closed; a run shown twice has one.
@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from itertools import count
 from threading import RLock
 from typing import Any
 
-from dyntaskmas_nb.core.task import TaskId, TaskState
-from dyntaskmas_nb.ui.bridge import Message, Mirror, Publisher, Row, RunHandle
-from dyntaskmas_nb.ui.inbox import Answer, Inbox
+from dyntaskmas_nb.apee.forecast import Preview
+from dyntaskmas_nb.core.task import TaskId
+from dyntaskmas_nb.errors import DynTaskError
+from dyntaskmas_nb.ui.bridge import Message, Publisher, RunHandle
+from dyntaskmas_nb.ui.ghosts import plain, preview_data
+from dyntaskmas_nb.ui.inbox import ACTIONS, Answer, Inbox
+from dyntaskmas_nb.ui.scene import Row
 from dyntaskmas_nb.view.html import foreign
-from dyntaskmas_nb.view.numbers import showing
-from dyntaskmas_nb.view.theme import LOOKS
-from dyntaskmas_nb.view.words import number
+from dyntaskmas_nb.view.layout import Place
+from dyntaskmas_nb.view.words import paragraph, printable
 
 log = logging.getLogger(__name__)
 
-#: Tasks that the table shows at most.
-LIMIT = 100
-_MOVING = (TaskState.RUNNING, TaskState.FAILED, TaskState.READY, TaskState.BLOCKED, TaskState.PENDING)
+#: Errors and calls that a panel remembers, and characters of a call.
+ERRORS, CALLS, CALL = 50, 500, 4_000
 
 
 class Panel:
@@ -35,14 +39,17 @@ class Panel:
     def __init__(self, run: RunHandle) -> None:
         from dyntaskmas_nb.ui.forms import Face
 
-        self.closed = False
-        self._mirror, self._version = Mirror(), 0
+        self.closed, self.selected = False, ""
+        self._run: Any = run
         self._lock, self._numbers = RLock(), count(1)
-        self._asked: dict[str, tuple[Any, Callable[[], None]]] = {}
-        self._errors: deque[str] = deque(maxlen=5)
+        self._asked: dict[str, tuple[Callable[[Answer], None], Message]] = {}
+        self._errors: deque[Message] = deque(maxlen=ERRORS)
+        self._calls: deque[str] = deque(maxlen=CALLS)
+        self._forks: list[Panel] = []
         self.face = Face(self)
         self._inbox = Inbox(run, self._answered)
-        self._publisher = Publisher(run, self._receive, self.failed)
+        with self._lock:  # the run may have news at once
+            self._publisher = Publisher(run, self._receive, self.failed, extra=self._remembered)
         self._publisher.publish()
 
     @property
@@ -56,90 +63,131 @@ class Panel:
             self.closed = True
             self._publisher.close()
             self.face.close()
+            for fork in self._forks:
+                fork.close()
 
-    def press(self, command: str, args: dict[str, Any], note: Any, done: Callable[[], None]) -> None:
-        """Hand in a command, as a button does; it is answered in `note`."""
-        with self._lock:
-            id = str(next(self._numbers))
-            self._asked[id] = note, done
-            note.value = f"… {command}"
-        self._inbox.put({"id": id, "command": command, "args": args, "base": self._version})
+    def places(self) -> Mapping[TaskId, Place]:
+        """Where the tasks stand in the picture."""
+        return dict(self._publisher.scene.places)
 
-    def failed(self, error: Exception) -> None:
-        """Show an error of the panel itself, which nobody would see otherwise."""
-        log.error("the panel failed", exc_info=error)
-        with self._lock:
-            self._errors.append(f"The panel failed. {_named(error)}")
-            self.face.errors.value = f'<div role="alert">{"<br>".join(self._errors)}</div>'
+    def row(self, id: TaskId) -> Row | None:
+        """A task as the face was told of it, None where there is none."""
+        return self._publisher.scene.rows.get(id)
 
-    def _answered(self, answer: Answer) -> None:
+    # -- from the browser ----------------------------------------------------------------------------
+
+    def hear(self, said: Any) -> None:
+        """Take in what a browser sends, on whatever thread; nothing is done here but to take note."""
         try:
-            with self._lock:
-                note, done = self._asked.pop(answer.id)
-                self._version = max(self._version, answer.version or 0)
-                note.value = note_html(answer)
-                if answer.ok:
-                    done()
-        except Exception as error:  # noqa: BLE001  the border of a thread of its own
+            match said:
+                case {"command": "join"}:
+                    self._publisher.resync()
+                case {"command": "applied", "args": {"ms": int() | float() as ms}}:
+                    self._publisher.drawn(ms / 1000)
+                case {"command": "select", "args": {"ids": [*ids]}}:
+                    with self._lock:
+                        self.selected = ids[0] if ids and isinstance(ids[0], str) else ""
+                        self.face.selected(self.selected)
+                case {"command": "failed", "args": {"message": str(message), "details": str(details)}}:
+                    self._note("the browser", "", message, details)  # which shows it already
+                case _:
+                    if isinstance(said, dict):
+                        self._send({"kind": "heard", "id": said.get("id")})
+                    self._inbox.put(said)
+        except Exception as error:  # noqa: BLE001  the border to the browser
             self.failed(error)
+
+    def press(
+        self, command: str, args: dict[str, Any], answered: Callable[[Answer], None], mode: str = ""
+    ) -> None:
+        """Hand in a command, as a form's button does."""
+        with self._lock:
+            id = f"form {next(self._numbers)}"
+            self._asked[id] = answered, {"command": command, "args": plain(args), "mode": mode}
+        version = self._publisher.version
+        self._inbox.put({"id": id, "command": command, "args": args, "base": version, "mode": mode})
+
+    # -- to the browser ------------------------------------------------------------------------------
+
+    def failed(self, error: BaseException, where: str = "the panel", task: str = "") -> None:
+        """Show an error that nobody would see otherwise, with its traceback folded."""
+        log.error("%s failed", where, exc_info=error)
+        message = f"{type(error).__name__}: {error}"
+        details = "".join(traceback.format_exception(error)[-20:])
+        with self._lock:
+            self._send({"kind": "failure", **self._note(where, task, message, details)})
+
+    def _note(self, where: str, task: str, message: str, details: str) -> Message:
+        failure: Message = {
+            "where": where,
+            "task": task,
+            "message": printable(message, 1_000),
+            "details": paragraph(details, 8_000),
+        }
+        self._errors.append(failure)
+        return failure
+
+    def _remembered(self) -> Message:
+        """What a face that joins is told beside the run itself."""
+        return {
+            "failures": list(self._errors),
+            "calls": list(self._calls),
+            "clock": self._run.clock,
+            "policies": list(self._run.policies()),
+        }
 
     def _receive(self, news: Message) -> None:
         with self._lock:
-            if self.closed:
-                return
-            if not self._mirror.apply(news):
-                self._publisher.resync()
-                return
-            self._version = max(self._version, news.version)
-            rows = sorted(self._mirror.rows.values(), key=lambda row: row.layer)
-            self.face.head.value = f"<b>{foreign(news.standing)}</b> {foreign(news.reason, 600)}"
-            self.face.table.value = table_html(rows)
-            self.face.allow(news.status)
-            self.face.offer([row.id for row in rows])
+            if not self.closed:
+                self._send(news)
+                self.face.offer(list(self._publisher.scene.rows))
 
-    def complexity_of(self, id: TaskId) -> float:
-        """C of a task, for the form that revises it."""
-        row = self._mirror.rows.get(id)
-        return row.complexity if row else 1.0
+    def _answered(self, answer: Answer) -> None:
+        answered, asked = self._asked.pop(answer.id, (None, {}))
+        try:
+            with self._lock:
+                told = self._told(answer)
+        except Exception as error:  # noqa: BLE001  the border of a thread of its own
+            self.failed(error)
+            reason = f"{type(error).__name__}: {printable(error, 600)}"
+            answer = replace(answer.bare(), ok=False, reason=reason)
+            told = asdict(answer)
+        try:
+            with self._lock:
+                kept = answer.ok and answer.command in ACTIONS and not isinstance(answer.data, Preview)
+                if kept and told["call"]:
+                    self._calls.append(told["call"])
+                if answered is None:
+                    self._send({"kind": "answer", **told})
+                else:
+                    self._send({"kind": "form", **asked, "answer": told})
+                    answered(answer)
+        except Exception as error:  # noqa: BLE001  the border to the widgets
+            self.failed(error)
 
+    def _told(self, answer: Answer) -> Message:
+        data = answer.data
+        told = asdict(answer.bare())
+        if isinstance(data, Preview):
+            data = preview_data(data, self._run.snapshot().settings, self.places())
+        elif answer.command == "fork" and answer.ok:
+            data = self._show_fork(data)
+        elif answer.command == "explain_number" and answer.ok:
+            self.face.math.value = data.pop("html")
+        elif answer.command == "commit_drafts" and answer.ok:
+            told |= data
+        return told | {"call": paragraph(told["call"], CALL), "data": plain(data)}
 
-def table_html(rows: Sequence[Row]) -> str:
-    """The tasks as a table; of more than `LIMIT` those that move come first, and it says how many."""
-    place = {state: place for place, state in enumerate(_MOVING)}
-    chosen = rows
-    if len(rows) > LIMIT:
-        chosen = sorted(rows, key=lambda row: place.get(row.state, len(place)))[:LIMIT]
-    names = ("task", "state", "priority", "agent", "complexity", "after", "remark")
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    body = "".join(map(_row, chosen))
-    return (
-        f"{showing(len(chosen), len(rows))}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
+    def _show_fork(self, run: Any) -> Message:
+        """The panel of a run that was forked off, below this one."""
+        run._panel = run._panel or Panel(run)
+        self._forks.append(run._panel)
+        self.face.add(run._panel.widget)
+        return {"run": run.id}
 
-
-def _row(row: Row) -> str:
-    look = LOOKS[row.state]
-    what = f"<small>{foreign(row.description)}</small>" if row.description not in ("", row.id) else ""
-    remark = " · ".join(filter(None, [f"attempt {row.attempt}" if row.attempt > 1 else "", row.reason]))
-    after = ", ".join(before for before, _ in row.after)
-    cells = (number(row.priority, 4), row.agent, number(row.complexity), after, remark)
-    data = "".join(f"<td>{foreign(cell)}</td>" for cell in cells)
-    state = f'<td><span style="color:{look.colour}">{look.mark}</span> {row.state.value}</td>'
-    return f'<tr><th scope="row">{foreign(row.id)}{what}</th>{state}{data}</tr>'
-
-
-def note_html(answer: Answer) -> str:
-    """What became of a command, and the call that does the same from a cell."""
-    version = f" (version {answer.version})" if answer.version is not None else ""
-    said = f"✓ {foreign(answer.what, 400)}{version}"
-    if not answer.ok:
-        said = f'<span class="refused">✗ refused</span> {foreign(answer.reason, 600)}'
-    call = f" · <code>{foreign(answer.call, 400)}</code>" if answer.call else ""
-    return f'<div role="status">{said}{call}</div>'
-
-
-def _named(error: Exception) -> str:
-    return foreign(f"{type(error).__name__}: {error}", 600)
+    def _send(self, content: Message) -> None:
+        if not self.closed:
+            self.face.live.send(content)
 
 
 def mimebundle(run: RunHandle) -> dict[str, Any]:
@@ -157,5 +205,7 @@ def mimebundle(run: RunHandle) -> dict[str, Any]:
         view: dict[str, Any] = run._panel.widget._repr_mimebundle_()
         return view | bundle
     except Exception as error:
-        log.exception("no live panel")
-        return bundle | {"text/html": f"{bundle['text/html']}<p>No live panel: {_named(error)}</p>"}
+        if not isinstance(error, DynTaskError):
+            log.exception("no live panel")
+        named = foreign(f"{type(error).__name__}: {error}", 600)
+        return bundle | {"text/html": f"{bundle['text/html']}<p>No live panel: {named}</p>"}

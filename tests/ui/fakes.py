@@ -1,135 +1,102 @@
-"""A run without an engine: the real graph and the real edits, no time, no threads."""
+"""What the tests of the panel stand on: a plan, what a browser remembers, a publisher out of time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+import json
+from collections.abc import Callable
 from typing import Any
 
-import ipywidgets
+from dyntaskmas_nb.ui.bridge import Message, Publisher
 
-from dyntaskmas_nb.core.delta import AddDependency, AddTask, Delta, RemoveDependency, RemoveTask, ReviseTask
-from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.snapshot import Snapshot
-from dyntaskmas_nb.core.task import Task
-from dyntaskmas_nb.dtgg.update import apply
-from dyntaskmas_nb.errors import InvalidInput
-from dyntaskmas_nb.kit.receipt import Receipt
-from dyntaskmas_nb.ui.forms import every
-from dyntaskmas_nb.ui.panel import Panel
-from tests.view.runs import make
-
-
-def buttons(panel: Panel) -> dict[str, Any]:
-    """The buttons of a panel by their labels."""
-    return {w.description: w for w in every(panel.widget) if isinstance(w, ipywidgets.Button)}
+EVIL = "<img src=x onerror=alert(1)>"
+PLAN = {
+    "task": "A trip",
+    "subtasks": [
+        {"id": "a"},
+        {"id": "b", "complexity": 2, "depends_on": ["a"]},
+        {"id": "c"},
+        {"id": "d", "depends_on": ["b", "c"]},
+    ],
+}
 
 
-def fields(panel: Panel, kind: type) -> list[Any]:
-    """The widgets of a kind in a panel, in their order."""
-    return [w for w in every(panel.widget) if type(w) is kind]
+def work(task: Any, context: Any) -> Any:
+    """An agent."""
+    return {"id": task.id, "attempt": context.attempt}
 
 
-class FakeRun:
-    """Mirrors `kit.run.Run` as far as `ui.bridge.RunHandle` and `ui.inbox.CALLS` ask for it."""
+def ask(command: Any, base: Any = None, mode: Any = "", /, **args: Any) -> dict[str, Any]:
+    """A command as a browser sends it."""
+    return {"id": "7", "command": command, "args": args, "base": base, "mode": mode}
 
-    def __init__(self, *ids: str) -> None:
-        self.now = make(ids)
-        self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.observers: list[Callable[[], None]] = []
-        self.undoing: list[Delta] = []
-        self._panel: Any = None
 
-    def snapshot(self) -> Snapshot:
-        return replace(self.now, graph=self.now.graph.copy())
+def strict(message: object) -> Any:
+    """`message` as it comes out of a wire that takes JSON and nothing else."""
+    return json.loads(json.dumps(message, allow_nan=False))
 
-    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
-        self.observers.append(changed)
-        return lambda: self.observers.remove(changed)
 
-    def become(self, **changes: Any) -> None:
-        """Change the snapshot and tell whoever watches."""
-        self.now = replace(self.now, seq=self.now.seq + 1, **changes)
-        for observe in tuple(self.observers):
-            observe()
+class Mirror:
+    """What a browser knows of a run: `apply` of widgets/src/store.js, row for row."""
 
-    def _repr_html_(self) -> str:
-        return "<p>static</p>"
+    WHOLE = ("status", "t", "version", "total", "agents", "settings", "forecast", "figures", "proposals")
+    MORE = ("samples", "failures", "calls")
 
-    def __repr__(self) -> str:
-        return "static"
+    def __init__(self) -> None:
+        self.seq = -1
+        self.forget()
 
-    def _apply(self, delta: Delta, what: str, base: int | None) -> Receipt:
-        self.calls.append((what, {"base": base}))
-        graph: TaskGraph = self.now.graph.copy()
-        try:
-            self.undoing.append(apply(graph, delta))
-        except InvalidInput as error:
-            return Receipt(what=what, accepted=False, reason=str(error))
-        views = make(graph).tasks | {id: view for id, view in self.now.tasks.items() if id in graph}
-        self.become(graph=graph, tasks=views)
-        return Receipt(what=what, version=self.now.seq)
+    def forget(self) -> None:
+        self.rows: dict[str, Any] = {}
+        self.attempts: dict[str, Any] = {}
+        self.known: dict[str, Any] = {name: [] for name in self.MORE}
 
-    def add_task(
-        self,
-        description: str,
-        *,
-        after: Iterable[str] = (),
-        before: Iterable[str] = (),
-        id: str | None = None,
-        base: int | None = None,
-        **fields: Any,
-    ) -> Receipt:
-        task = Task(id=id or description, description=description, **fields)
-        edges = dict.fromkeys(after, 0.0), dict.fromkeys(before, 0.0)
-        return self._apply(AddTask(task=task, after=edges[0], before=edges[1]), "add_task", base)
+    def apply(self, news: Message) -> bool:
+        """Take a message in; False where one before it is missing."""
+        news = strict(news)
+        if news.get("full"):
+            self.forget()
+        elif news.get("seq", self.seq + 1) != self.seq + 1:
+            return False
+        self.seq = news.get("seq", self.seq + 1)
+        self.known |= {name: news[name] for name in self.WHOLE if name in news}
+        for name in self.MORE:
+            self.known[name] += news.get(name, [])
+        for id in news["removals"]:
+            self.rows.pop(id, None)
+        self.rows |= {row["id"]: row for row in news["upserts"]}
+        self.attempts |= {f"{one['task']}#{one['attempt']}": one for one in news["attempts"]}
+        return True
 
-    def remove_task(self, id: str, *, base: int | None = None) -> Receipt:
-        return self._apply(RemoveTask(id=id), "remove_task", base)
 
-    def add_dependency(
-        self, before: str, after: str, information: float = 0.0, *, base: int | None = None
-    ) -> Receipt:
-        delta = AddDependency(before=before, after=after, information=information)
-        return self._apply(delta, "add_dependency", base)
+class Bench:
+    """A publisher whose waiting and time are the test's."""
 
-    def remove_dependency(self, before: str, after: str, *, base: int | None = None) -> Receipt:
-        return self._apply(RemoveDependency(before=before, after=after), "remove_dependency", base)
+    def __init__(self, run: Any, send: Callable[[Message], None] | None = None, **more: Any) -> None:
+        self.sent: list[Message] = []
+        self.errors: list[Exception] = []
+        self.due: list[tuple[float, Callable[[], None]]] = []
+        self.time = 100.0
+        self.publisher = Publisher(
+            run, send or self.sent.append, self.errors.append, self._later, lambda: self.time, **more
+        )
 
-    def revise(self, id: str, *, base: int | None = None, **changes: Any) -> Receipt:
-        return self._apply(ReviseTask(id=id, changes=changes), "revise", base)
+    def _later(self, delay: float, then: Callable[[], None]) -> Callable[[], None]:
+        one = self.time + delay, then
+        self.due.append(one)
+        return lambda: one in self.due and self.due.remove(one)  # type: ignore[func-returns-value]
 
-    def undo(self) -> Receipt:
-        return self._apply(self.undoing.pop(), "undo", None) if self.undoing else self._no("nothing to undo")
+    def fire(self) -> float:
+        """Let time pass to what is due next and do it; how long it had to wait."""
+        self.due.sort(key=lambda one: one[0])
+        when, then = self.due.pop(0)
+        waited, self.time = when - self.time, max(when, self.time)
+        then()
+        return round(waited, 9)
 
-    def redo(self) -> Receipt:
-        return self._no("nothing to redo")
-
-    def pause(self, hard: bool = False) -> Receipt:
-        return self._done("pause", "paused", hard=hard)
-
-    def resume(self) -> Receipt:
-        return self._done("resume", "running")
-
-    def step(self, until: str = "dispatch") -> Receipt:
-        return self._done("step", "paused", until=until)
-
-    def cancel(self, id: str | None = None) -> Receipt:
-        return self._done("cancel", "running" if id else "cancelled", id=id)
-
-    def retry(self, id: str) -> Receipt:
-        return self._done("retry", "running", id=id)
-
-    def approve(self, id: str) -> Receipt:
-        return self._done("approve", "running", id=id)
-
-    def reject(self, id: str, why: str = "") -> Receipt:
-        return self._done("reject", "running", id=id, why=why)
-
-    def _done(self, what: str, status: str, **args: Any) -> Receipt:
-        self.calls.append((what, args))
-        self.become(status=status)
-        return Receipt(what=what)
-
-    def _no(self, reason: str) -> Receipt:
-        return Receipt(what="", accepted=False, reason=reason)
+    def settle(self, most: int = 20) -> int:
+        """Fire until nothing is due any more; how often that was."""
+        for times in range(most):
+            if not self.due:
+                return times
+            self.fire()
+        raise AssertionError(f"something is always due: {self.due}")

@@ -1,158 +1,266 @@
-"""What goes out: a face that follows the messages knows what the run is; few messages for many events."""
+"""What goes out: whoever follows the messages knows the run; few of them for many events, none afterwards."""
 
 from __future__ import annotations
 
 import gc
+import math
+import threading
 import weakref
-from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
-from dyntaskmas_nb.core.graph import TaskGraph
-from dyntaskmas_nb.core.snapshot import TaskView
-from dyntaskmas_nb.core.task import Task, TaskState
-from dyntaskmas_nb.ui.bridge import Message, Mirror, Publisher, difference, rows_of
-from tests.ui.fakes import FakeRun
-from tests.view.runs import make
-
-moments = st.dictionaries(
-    st.sampled_from("abcdef"), st.tuples(st.sampled_from(TaskState), st.integers(0, 3)), max_size=6
-)
+from dyntaskmas_nb import Kit
+from dyntaskmas_nb.core.snapshot import Snapshot
+from dyntaskmas_nb.llm.simulated import Simulated
+from dyntaskmas_nb.ui.bridge import INTERVAL, LONGEST, REST, SHARE, Message, Publisher
+from dyntaskmas_nb.ui.pulse import PACE
+from tests.ui.fakes import PLAN, Bench, Mirror, strict
 
 
-class Bench:
-    """A publisher whose waiting and time are the test's."""
-
-    def __init__(self, run: FakeRun) -> None:
-        self.sent: list[Message] = []
-        self.errors: list[Exception] = []
-        self.due: list[tuple[float, Callable[[], None]]] = []
-        self.time = 100.0
-        self.publisher = Publisher(
-            run,
-            self.sent.append,
-            self.errors.append,
-            lambda delay, then: self.due.append((delay, then)),
-            lambda: self.time,
-        )
-
-    def fire(self) -> float:
-        """Let the one publication that waits happen; how long it had to wait."""
-        ((delay, then),) = self.due
-        self.due.clear()
-        then()
-        return delay
-
-
-@given(st.lists(moments, max_size=6))
-def test_a_mirror_knows_what_the_messages_told(sequence: list[dict[str, tuple[TaskState, int]]]) -> None:
-    mirror, known = Mirror(), None
-    for seq, moment in enumerate(sequence):
-        graph = TaskGraph.of([Task(id=id, complexity=float(c)) for id, (_, c) in moment.items()])
-        now = make(graph, tasks={id: TaskView(state=state) for id, (state, _) in moment.items()})
-        rows = rows_of(now)
-        news = difference(known, rows, now, seq)
-        assert mirror.apply(news)
-        assert mirror.rows == rows
-        assert all((known or {}).get(row.id) != row for row in news.upserts)
-        known = rows
-
-
-def test_a_missing_message_is_noticed_and_a_snapshot_heals() -> None:
-    run = FakeRun("a", "b")
+def test_who_follows_the_messages_knows_the_run_to_its_end(run: Any) -> None:
     bench, mirror = Bench(run), Mirror()
     bench.publisher.publish()
-    run.remove_task("a")
-    bench.fire()
-    run.remove_task("b")
-    bench.fire()
-    first, _lost, third = bench.sent
-    assert first.full
+    for act in (run.step, lambda: run.add_task("x", id="x", after=["a"]), run.resume, run.result):
+        act()
+        bench.settle()
+    assert all(mirror.apply(strict(message)) for message in bench.sent)
+    assert {row["state"] for row in mirror.rows.values()} == {"done"}
+    assert mirror.rows.keys() == set("abcdx")
+    assert mirror.known["status"] == "done"
+    assert len(mirror.attempts) == 5
+    assert [message["seq"] for message in bench.sent] == list(range(len(bench.sent)))
+    assert [message["full"] for message in bench.sent] == [True] + [False] * (len(bench.sent) - 1)
+    assert bench.errors == []
+
+
+def test_a_missing_message_is_noticed_and_a_snapshot_heals(run: Any) -> None:
+    bench, mirror = Bench(run, extra=lambda: {"calls": ["run.pause()"]}), Mirror()
+    run.step("completion")
+    bench.publisher.publish()
+    for id in ("a", "b"):
+        run.remove_task(id)
+        bench.fire()
+    first, _, third = bench.sent
     assert mirror.apply(first)
     assert not mirror.apply(third)
-    assert mirror.rows.keys() == {"a", "b"}
+    assert "a" in mirror.rows
     bench.publisher.resync()
-    bench.fire()
-    assert bench.sent[-1].full
-    assert mirror.apply(bench.sent[-1])
-    assert mirror.rows == {}
+    bench.settle()
+    full = next(message for message in bench.sent[3:] if message["full"])
+    assert mirror.apply(full)
+    assert mirror.rows.keys() == {"c", "d"}
+    assert mirror.attempts.keys() == {"a#1", "c#1"}
+    assert mirror.known["calls"] == ["run.pause()"]
+    assert "calls" not in third
 
 
-def test_many_events_are_one_message_at_most_ten_a_second() -> None:
-    run = FakeRun("a")
+def test_many_events_are_one_message_at_most_ten_a_second(run: Any) -> None:
     bench = Bench(run)
     bench.publisher.publish()
-    bench.time += 0.03
-    for t in range(1_000):
-        run.become(t=float(t))
-    assert abs(bench.fire() - 0.07) < 1e-9
-    assert [message.t for message in bench.sent] == [0.0, 999.0]
-    assert not bench.due
-    bench.time += 5
-    run.become(status="done")
-    assert bench.fire() == 0
-    assert bench.sent[-1].status == "done"
-    assert [message.seq for message in bench.sent] == [0, 1, 2]
+    bench.settle()
+    start = bench.time
+    for number in range(40):
+        run.revise("a", complexity=number + 1.0)
+        assert len(bench.due) <= 2, "the next message, and the next look at the figures"
+        bench.time += 0.01
+        while bench.due and min(when for when, _ in bench.due) <= bench.time:
+            bench.fire()
+    bench.settle()
+    rows = [row["complexity"] for message in bench.sent[1:] for row in message["upserts"] if row["id"] == "a"]
+    assert rows[-1] == 40
+    assert 3 <= len(rows) <= 2 + (bench.time - start) / INTERVAL
+    assert len(rows) <= 6
 
 
-def test_a_message_that_takes_long_makes_the_next_wait_longer() -> None:
-    run = FakeRun("a")
+def test_news_after_a_rest_go_out_at_once(run: Any) -> None:
     bench = Bench(run)
+    bench.publisher.publish()
+    bench.settle()
+    bench.time += 60
+    run.pause()
+    assert bench.fire() == 0
 
+
+def test_a_message_that_takes_long_makes_the_next_wait_longer(run: Any) -> None:
     def slow(_: Message) -> None:
         bench.time += 0.2
 
-    bench.publisher._send = slow
+    bench = Bench(run, slow)
     bench.publisher.publish()
-    run.become()
-    assert abs(bench.fire() - 1.8) < 1e-9
+    bench.due.clear()
+    run.pause()
+    assert bench.fire() == pytest.approx((SHARE - 1) * 0.2)
 
 
-def test_a_failure_is_told_and_the_next_message_is_a_snapshot() -> None:
-    run = FakeRun("a")
+@pytest.mark.parametrize(
+    ("seconds", "wait"),
+    [(0.0, INTERVAL), (0.3, REST * 0.3), (99.0, LONGEST), (-1.0, INTERVAL), (math.nan, INTERVAL)],
+)
+def test_a_browser_that_draws_slowly_is_told_less_often(run: Any, seconds: float, wait: float) -> None:
+    bench = Bench(run)
+    bench.publisher.drawn(seconds)
+    bench.publisher.publish()
+    bench.due.clear()
+    run.pause()
+    assert bench.fire() == pytest.approx(wait)
+
+
+def test_a_failure_is_told_and_the_next_message_is_a_snapshot(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench = Bench(run)
     bench.publisher.publish()
-    tasks = run.now.tasks
-    run.become(tasks={})  # a task without a view
-    bench.fire()
-    assert [type(error) for error in bench.errors] == [KeyError]
-    run.become(tasks=tasks)
-    bench.fire()
-    assert bench.sent[-1].full
-    assert Mirror().apply(bench.sent[-1])
+
+    def broken() -> Snapshot:
+        raise ZeroDivisionError("boom")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "snapshot", broken)
+        bench.publisher.changed()
+        bench.settle()
+    assert {str(error) for error in bench.errors} == {"boom"}
+    assert len(bench.sent) == 1
+    run.remove_task("a")
+    bench.settle()
+    assert bench.sent[1]["full"]
+    mirror = Mirror()
+    assert mirror.apply(bench.sent[1])
+    assert mirror.rows.keys() == {"b", "c", "d"}
 
 
-def test_nothing_is_sent_after_close() -> None:
-    run = FakeRun("a")
+def test_a_run_is_followed_though_its_figures_fail(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("no figures")
+
+    monkeypatch.setattr(run, "metrics", broken)
+    bench, mirror = Bench(run), Mirror()
+    bench.publisher.publish()
+    run.remove_task("a")
+    bench.settle()
+    assert all(mirror.apply(message) for message in bench.sent)
+    assert mirror.rows.keys() == {"b", "c", "d"}
+    assert 1 <= len(bench.errors) <= 2
+
+
+def test_nothing_is_due_once_nothing_happens(run: Any) -> None:
     bench = Bench(run)
-    run.become()
-    bench.publisher.close()
-    assert run.observers == []
-    bench.fire()
-    bench.publisher.changed()
-    assert bench.sent == []
+    bench.publisher.publish()
+    for act in (run.step, run.resume, run.result):
+        act()
+        assert bench.settle() <= 3
+    sent = len(bench.sent)
+    bench.time += 100
     assert bench.due == []
+    assert len(bench.sent) == sent
 
 
-def test_a_publisher_nobody_holds_stops_watching() -> None:
-    run = FakeRun("a")
+def test_nothing_is_due_while_a_plan_is_waited_for() -> None:
+    answer = (
+        '{"subtasks": [{"id": "a", "description": "do it", "role": "r", "complexity": 1, "depends_on": []}]}'
+    )
+    with Kit(
+        model=Simulated(lambda request, chance: 8.0, lambda request: answer), clock="virtual", home=None
+    ) as kit:
+        run = kit.start("Do it")
+        run.run_until(1.0)
+        bench, mirror = Bench(run), Mirror()
+        bench.publisher.publish()
+        bench.settle()
+        assert [message["status"] for message in bench.sent] == ["planning"] * len(bench.sent)
+        assert all("figures" not in message for message in bench.sent), "there is nothing to measure yet"
+        run.wait_for_plan()
+        bench.settle()
+        assert all(mirror.apply(message) for message in bench.sent)
+        assert (mirror.known["status"], list(mirror.rows)) == ("running", ["a"])
+        assert mirror.known["figures"], "the pulse begins once there is a plan"
+
+
+def test_nothing_is_sent_after_close(run: Any) -> None:
+    before = list(run._engine._watchers)
+    bench = Bench(run)
+    bench.publisher.publish()
+    run.pause()
+    assert bench.due
+    (then,) = [then for when, then in bench.due if when < bench.time + PACE]
+    bench.publisher.close()
+    assert bench.due == []
+    sent = len(bench.sent)
+    then()  # the one that was just going off
+    run.remove_task("a")
+    bench.publisher.changed()
+    assert (bench.due, len(bench.sent)) == ([], sent)
+    assert list(run._engine._watchers) == before
+
+
+def test_a_publisher_nobody_holds_stops_watching(run: Any) -> None:
+    before = list(run._engine._watchers)
     bench = Bench(run)
     gone = weakref.ref(bench.publisher)
-    (observe,) = run.observers
+    bench.publisher.publish()
+    *others, observe = run._engine._watchers
+    assert others == before
     del bench
     gc.collect()
     assert gone() is None
-    assert run.observers == []
+    assert list(run._engine._watchers) == before
     observe()  # one that was just being called
 
 
-def test_rows_hold_foreign_text_within_bounds() -> None:
-    graph = TaskGraph.of([Task(id="a", description="x\x1b[31m" * 3_000)])
-    now = make(graph)
-    now = replace(now, tasks={"a": TaskView(state=TaskState.FAILED, reason="y\u202e" * 5_000)})
-    row = rows_of(now)["a"]
-    assert len(row.description) <= 200
-    assert len(row.reason) <= 400
-    assert not set("\x1b\u202e") & set(row.description + row.reason)
+def test_a_run_may_have_news_while_its_publisher_is_being_made(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, threads = run.watch, list[threading.Thread]()
+
+    def at_once(changed: Any) -> Any:
+        threads.append(threading.Thread(target=changed))
+        threads[0].start()
+        return watch(changed)
+
+    monkeypatch.setattr(run, "watch", at_once)
+    monkeypatch.setattr(threading, "excepthook", lambda args: pytest.fail(str(args)))
+    bench = Bench(run)
+    threads[0].join()
+    bench.settle()
+    assert bench.sent[0]["full"]
+
+
+def test_real_timers_end_with_their_publisher() -> None:
+    """No thread lives while nothing happens, and none outlives the face."""
+
+    def timers() -> list[threading.Timer]:
+        return [one for one in threading.enumerate() if isinstance(one, threading.Timer)]
+
+    with Kit(clock="virtual", home=None, agents={"*": lambda task, context: 1}) as kit:
+        run, sent = kit.start(PLAN, paused=True), list[Message]()
+        publisher = Publisher(run, sent.append, lambda error: pytest.fail(str(error)))
+        publisher.drawn(99.0)
+        publisher.publish()
+        run.add_task("z", id="z")
+        assert len(sent) == 1
+        last = [one for one in timers() if one.interval > LONGEST / 2]
+        assert last, "the next message waits for the browser"
+        publisher.close()
+        assert all(one.finished.is_set() for one in last)
+        for one in timers():
+            one.join(60)
+        assert timers() == []
+
+
+def test_it_tells_how_fast_the_time_of_the_run_passes(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(run)
+    bench.publisher.publish()
+    monkeypatch.setattr(type(run), "playing", 2.5)
+    bench.publisher.resync()
+    bench.fire()
+    with Kit(home=None, agents={"*": lambda task, context: 1}) as kit:
+        real = kit.start(PLAN, paused=True)
+        other = Bench(real)
+        other.publisher.publish()
+        real.resume()
+        real.result()
+        other.fire()
+    assert [message["rate"] for message in bench.sent + other.sent] == [0.0, 2.5, 1.0, 0.0]
+    running = replace(real.snapshot(), status="running")
+    assert other.publisher._rate(running) == 1.0

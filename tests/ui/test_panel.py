@@ -1,45 +1,374 @@
-"""The panel without a browser: what it shows, what its buttons do, what it leaves behind."""
+"""The panel without a browser: what it takes, what it answers, what it remembers, what it leaves behind."""
 
 from __future__ import annotations
 
 import gc
+import json
+import math
 import sys
 import weakref
-from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import ipywidgets
 import pytest
 
-from dyntaskmas_nb.core.snapshot import TaskView
-from dyntaskmas_nb.core.task import TaskState
+from dyntaskmas_nb import Kit
+from dyntaskmas_nb.errors import AgentError
+from dyntaskmas_nb.ui import live
 from dyntaskmas_nb.ui import panel as panels
-from dyntaskmas_nb.ui.panel import LIMIT, Panel, mimebundle
-from tests.ui.fakes import FakeRun, buttons, fields
+from dyntaskmas_nb.ui.panel import CALL, CALLS, ERRORS, Panel, mimebundle
+from tests.ui.fakes import EVIL, PLAN, ask, strict
+from tests.ui.stage import Stage, alive
 
-EVIL = "<img src=x onerror=alert(1)>"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Commands and updates happen where they are asked for; afterwards no widget is left."""
-    monkeypatch.setattr("dyntaskmas_nb.ui.inbox.Thread", Now)
-    monkeypatch.setattr("dyntaskmas_nb.ui.bridge.Timer", Now)
-    yield
-    ipywidgets.Widget.close_all()
+# -- what it hears -----------------------------------------------------------------------------------------
 
 
-class Now:
-    """A thread or timer that does its work when it is started."""
+def test_who_joins_is_told_everything(run: Any, stage: Stage) -> None:
+    stage.show(run)
+    stage.answer("pause")
+    stage.hear("failed", message="TypeError: x", details="at y")
+    before = len(stage.of("news"))
+    stage.hear("join")
+    news = stage.of("news")[-1]
+    assert len(stage.of("news")) == before + 1
+    assert news["full"]
+    assert [row["id"] for row in news["upserts"]] == run.graph.topological()
+    assert (news["clock"], news["policies"]) == ("virtual", list(run.policies()))
+    assert news["calls"] == ["run.pause()"]
+    assert [failure["message"] for failure in news["failures"]] == ["TypeError: x"]
+    assert news["figures"]
 
-    def __init__(self, *args: Any, target: Any = None, **_: Any) -> None:
-        self._work, self._args = target or args[1], _.get("args", ())
 
-    def start(self) -> None:
-        self._work(*self._args)
+def test_a_browser_follows_what_others_do(run: Any, stage: Stage) -> None:
+    stage.show(run)
+    run.step("completion")
+    run.remove_task("d")
+    stage.news()
+    assert stage.mirror.rows.keys() == {"a", "b", "c"}
+    assert stage.mirror.rows["a"]["state"] == "done"
+
+
+def test_a_slow_browser_is_told_less_often(run: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = list[float]()
+    panel = stage.show(run)
+    monkeypatch.setattr(panel._publisher, "drawn", drawn.append)
+    assert stage.hear("applied", seq=1, ms=500) == []
+    assert stage.hear("applied", seq=2, ms=12.5) == []
+    assert drawn == [0.5, 0.0125]
+
+
+@pytest.mark.parametrize(
+    ("ids", "chosen"),
+    [(["b"], "b"), (["b", "c"], "b"), ([], None), ([7], None), ([["b"]], None), (["gone"], None)],
+)
+def test_what_is_selected_is_in_the_form(run: Any, stage: Stage, ids: list[Any], chosen: str | None) -> None:
+    panel = stage.show(run)
+    assert stage.hear("select", ids=ids) == []
+    assert panel.selected == (ids[0] if ids and isinstance(ids[0], str) else "")
+    assert stage.form("Change a task").fields["id"].value == chosen
+    assert stage.of("failure") == []
+
+
+def test_an_error_of_the_browser_is_remembered_not_sent_back(run: Any, stage: Stage) -> None:
+    stage.show(run)
+    assert stage.hear("failed", message="x\x1b" * 5_000, details="at\n\x1by" * 5_000) == []
+    (failure,) = list(stage.panel._errors)
+    assert failure["where"] == "the browser"
+    assert len(failure["message"]) <= 1_000
+    assert len(failure["details"]) <= 8_000
+    assert "\x1b" not in failure["message"] + failure["details"]
+    for _ in range(ERRORS + 5):
+        stage.hear("failed", message="x", details="")
+    assert len(stage.panel._errors) == ERRORS
+
+
+def test_a_command_is_heard_then_answered(run: Any, stage: Stage) -> None:
+    stage.show(run)
+    heard, answer = stage.take(ask("remove_task", run.snapshot().seq, id="d") | {"id": "f-1"})
+    assert heard == {"kind": "heard", "id": "f-1"}
+    assert (answer["kind"], answer["id"], answer["ok"]) == ("answer", "f-1", True)
+    assert answer["call"] == "run.remove_task(id='d')"
+    assert answer["version"] == run.snapshot().seq - 1
+    assert stage.mirror.rows.keys() == {"a", "b", "c"}
+
+
+JUNK: list[Any] = [
+    None,
+    "pause",
+    [],
+    7,
+    {},
+    {"command": None},
+    {"command": "applied", "args": {"ms": "fast"}},
+    {"command": "applied"},
+    {"command": "select", "args": {"ids": "a"}},
+    {"command": "failed", "args": {"message": 1}},
+    {"command": "failed", "args": None},
+    {"id": {"x": [1]}, "command": "resume", "args": []},
+]
+
+
+@pytest.mark.parametrize("said", JUNK, ids=str)
+def test_junk_is_refused_and_nothing_else(run: Any, stage: Stage, said: Any) -> None:
+    stage.show(run)
+    before = run.log_lines()
+    answer = stage.take(said)[-1]
+    assert (answer["kind"], answer["ok"]) == ("answer", False)
+    assert answer["reason"]
+    assert stage.of("failure") == []
+    assert run.log_lines() == before
+
+
+def test_an_error_of_the_panel_lands_in_it_with_its_traceback(
+    run: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    panel = stage.show(run)
+    monkeypatch.setattr(panel.face, "selected", lambda id: 1 / 0)
+    (failure,) = stage.hear("select", ids=["a"])
+    assert failure["kind"] == "failure"
+    assert failure["message"] == "ZeroDivisionError: division by zero"
+    assert "Traceback" in failure["details"]
+    assert "test_panel.py" in failure["details"]
+    assert stage.answer("pause")["ok"], "it goes on"
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_message_that_cannot_be_made_lands_there_too(
+    run: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = stage.show(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(panel.face, "offer", lambda ids: 1 / 0)
+        run.remove_task("d")
+        stage.news()
+    assert stage.of("failure")[-1]["message"] == "ZeroDivisionError: division by zero"
+    run.remove_task("c")
+    stage.news()
+    assert stage.of("news")[-1]["full"]
+    assert stage.mirror.rows.keys() == {"a", "b"}
+
+
+def test_an_answer_that_cannot_be_told_is_a_refusal(
+    run: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.show(run)
+    monkeypatch.setattr(panels, "preview_data", lambda *_: 1 / 0)
+    heard, failure, answer = stage.take(ask("remove_task", None, "preview", id="d") | {"id": "f-2"})
+    assert (heard["kind"], failure["kind"]) == ("heard", "failure")
+    assert (answer["id"], answer["ok"]) == ("f-2", False)
+    assert answer["reason"] == "ZeroDivisionError: division by zero"
+
+
+# -- what it answers ---------------------------------------------------------------------------------------
+
+
+def test_an_edit_tried_is_told_as_ghosts(run: Any, stage: Stage) -> None:
+    stage.show(run)
+    answer = stage.answer("add_task", "preview", description="New", id="n", after=["a"], complexity=3.0)
+    data = answer["data"]
+    assert answer["ok"]
+    assert data["accepted"]
+    assert [node["id"] for node in data["nodes"]] == ["n"]
+    assert [(edge["from"], edge["to"]) for edge in data["edges"]] == [("a", "n")]
+    assert (data["gone"], data["goneEdges"]) == ([], [])
+    assert data["words"] == answer["what"]
+    places = stage.panel.places()
+    assert (data["nodes"][0]["x"], data["nodes"][0]["y"]) not in places.values()
+    assert data["before"]["makespan"] == run.preview().before.makespan
+
+    moved = {id: (x + 5_000, y) for id, (x, y) in places.items()}
+    stage.panel._publisher.scene.places.update(moved)
+    data = stage.answer("add_task", "preview", description="New", id="n", after=["a"])["data"]
+    assert data["nodes"][0]["x"] > moved["a"][0], "it stands among the tasks as they are on the screen"
+
+    data = stage.answer("remove_task", "preview", id="b")["data"]
+    assert data["gone"] == ["b"]
+    assert sorted(map(tuple, data["goneEdges"])) == [("a", "b"), ("b", "d")]
+    assert data["after"]["makespan"] < data["before"]["makespan"]
+    assert data["gain"] == data["before"]["makespan"] - data["after"]["makespan"]
+
+    answer = stage.answer("add_dependency", "preview", before="d", after="a")
+    assert not answer["ok"]
+    assert not answer["data"]["accepted"]
+    assert "cycle" in answer["data"]["reason"]
+
+
+def test_an_explained_number_is_typeset_beside(run: Any, stage: Stage) -> None:
+    panel = stage.show(run)
+    answer = stage.answer("explain_number", kind="weight", id="a", to="b")
+    assert answer["data"]["value"] == 2
+    assert "html" not in answer["data"]
+    assert r"\alpha" in panel.face.math.value
+    assert panel.face.live.math == f"IPY_MODEL_{panel.face.math.model_id}"
+
+
+def test_a_fork_is_shown_below(run: Any, stage: Stage) -> None:
+    panel = stage.show(run)
+    run.step("completion")
+    answer = stage.answer("fork")
+    assert answer["ok"]
+    fork = panel._forks[0]
+    assert answer["data"] == {"run": fork._run.id}
+    assert fork._run is not run
+    assert fork._run._panel is fork
+    assert panel.widget.children[-1] is fork.widget
+    assert fork._run.states()["a"] == "done"
+    panel.close()
+    assert fork.closed
+
+
+def test_it_remembers_the_calls_that_did_something(run: Any, stage: Stage) -> None:
+    panel = stage.show(run)
+    for said in (
+        ask("pause"),
+        ask("explain", id="a"),
+        ask("history"),
+        ask("remove_task", None, "preview", id="d"),
+        ask("remove_task", id="nowhere"),
+        ask("revise", None, "draft", id="b", complexity=3.0),
+        ask("set_join", None, "draft", id="d", kind="any"),
+        ask("preview_drafts"),
+        ask("commit_drafts"),
+        ask("fork"),
+        ask("undo"),
+    ):
+        stage.take(said)
+    block = (
+        "with run.batch() as edits:\n    edits.revise('b', complexity=3.0)\n    edits.set_join('d', 'any', 1)"
+    )
+    calls = ["run.pause()", block, "run.fork()", "run.undo()"]
+    assert list(panel._calls) == calls
+    stage.take(ask("revise", id="b", description="x" * 19_000))
+    assert len(panel._calls[-1]) <= CALL
+    for _ in range(CALLS):
+        stage.take(ask("pause"))
+    assert len(panel._calls) == CALLS
+
+
+def test_edits_collected_by_a_browser_are_committed_as_one(run: Any, stage: Stage) -> None:
+    stage.show(run)
+    for said in (ask("remove_task", None, "draft", id="d"), ask("remove_task", None, "draft", id="c")):
+        assert stage.take(said)[-1]["call"] == ""
+    assert stage.answer("preview_drafts")["data"]["gone"] == ["c", "d"]
+    answer = stage.answer("commit_drafts")
+    assert (answer["what"], answer["version"]) == ("applied 2 edits at once", run.snapshot().seq - 1)
+    assert answer["call"].startswith("with run.batch() as edits:")
+    assert run.graph.tasks.keys() == {"a", "b"}
+
+
+# -- what a wire takes -------------------------------------------------------------------------------------
+
+QUESTIONS = [
+    ask("explain", id="c"),
+    ask("explain_number", kind="priority", id="c"),
+    ask("explain_number", kind="slack", id="c"),
+    ask("explain_number", kind="makespan"),
+    ask("explain_number", kind="metric", id="throughput"),
+    ask("manifest", id="c"),
+    ask("history"),
+    ask("at", version=4),
+    ask("trace"),
+    ask("to_python"),
+    ask("context_tree"),
+    ask("context_query", text="x"),
+    ask("revise", None, "preview", id="d", complexity=1e15),
+]
+
+
+def odd(task: Any, context: Any) -> Any:
+    if task.id == "a":
+        return {"set": {1, 2}}
+    if task.id == "c":
+        return [math.nan]
+    raise AgentError("\ud800 \x1b")
+
+
+def test_whatever_happens_is_json(stage: Stage) -> None:
+    """`Stage` takes no message that is none; here agents, a rule and the figures try to make one."""
+    value = 1.0
+    with Kit(clock="virtual", home=None, agents={"*": odd}) as kit:
+        run = kit.start(PLAN, policy=lambda task, successors, weights: value, seconds_per_unit=1e15)
+        stage.show(run)
+        run.revise("d", complexity=1e15, boost=-1e15, timeout=1e15)
+        for value in (math.nan, math.inf, 10**400, "high", None):  # noqa: B007  the rule reads it
+            run.revise("b", complexity=2.0 + len(stage.sent))
+            stage.hear("join")
+        for said in QUESTIONS:
+            stage.take(said)
+        value = 1.0
+        with pytest.raises(Exception, match="a: "):
+            run.result()
+        stage.hear("join")
+        assert stage.mirror.known["status"] == "failed"
+        for said in QUESTIONS:
+            assert stage.take(said)[-1]["kind"] == "answer"
+
+
+def test_figures_that_are_no_numbers_are_nothing(
+    run: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics, explained = run.metrics(), run.explain("a")
+    figures = replace(metrics.whole, throughput=math.nan, cost=math.inf)
+    monkeypatch.setattr(run, "metrics", lambda: replace(metrics, whole=figures, recent=figures))
+    monkeypatch.setattr(run, "explain", lambda id: replace(explained, priority=math.inf))
+    stage.show(run)
+    assert {
+        row["value"] for row in stage.mirror.known["figures"] if row["name"] in ("throughput", "cost")
+    } == {None}
+    assert stage.answer("explain", id="a")["data"]["priority"] is None
+
+
+# -- what it leaves behind ---------------------------------------------------------------------------------
+
+
+def test_a_closed_panel_watches_nothing_and_leaves_no_widget(run: Any, stage: Stage) -> None:
+    before, watching = alive(), list(run._engine._watchers)
+    panel = stage.show(run)
+    stage.take(ask("fork"))
+    stage.take(ask("explain_number", kind="priority", id="a"))
+    gone = weakref.ref(panel)
+    run.pause()
+    panel.close()
+    assert alive() == before
+    assert list(run._engine._watchers) == watching
+    sent = len(stage.sent)
+    panel.hear(ask("pause"))
+    run.resume()
+    stage.news()
+    assert len(stage.sent) == sent
+    panel.close()
+    del panel, stage.panel
+    stage.sent.clear()
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_is_under_way_while_it_is_closed_ends_quietly(
+    run: Any, stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    panel = stage.show(run)
+    form = stage.form("Change a task")
+    form.fields["id"].value = "d"
+    remove = run.remove_task
+
+    def closing(*args: Any, **given: Any) -> Any:
+        panel.close()
+        return remove(*args, **given)
+
+    run.remove_task = closing
+    stage.press(form, "remove")
+    assert "d" not in run.graph
+    assert caplog.text == ""
+
+
+# -- in a notebook -----------------------------------------------------------------------------------------
 
 
 class Tags(HTMLParser):
@@ -56,147 +385,6 @@ class Tags(HTMLParser):
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
 
 
-def test_controls_reach_the_run_and_are_answered_in_place() -> None:
-    run = FakeRun("a")
-    panel = Panel(run)
-    press = buttons(panel)
-    assert press["Resume"].disabled
-    press["Pause"].click()
-    assert "✓ <bdi>pause</bdi>" in panel.face.note.value
-    assert "run.pause()" in panel.face.note.value
-    assert (press["Pause"].disabled, press["Resume"].disabled) == (True, False)
-    for label in ("Step", "Resume", "Stop and pause", "Cancel the run"):
-        press[label].click()
-    assert [call for call, _ in run.calls] == ["pause", "step", "resume", "pause", "cancel"]
-    assert run.calls[3][1] == {"hard": True}
-    assert press["Step"].disabled
-    press["Redo"].click()
-    assert "refused" in panel.face.note.value
-    assert "nothing to redo" in panel.face.note.value
-
-
-def test_forms_edit_the_graph_and_a_refusal_keeps_what_was_filled_in() -> None:
-    run = FakeRun("a", "b")
-    panel = Panel(run)
-    press, texts = buttons(panel), fields(panel, ipywidgets.Text)
-    what, (after, _) = texts[0], fields(panel, ipywidgets.SelectMultiple)
-    press["Add the task"].click()
-    assert "description is empty" in panel.face.edit_note.value
-    what.value, after.value = "c", ("a", "b")
-    press["Add the task"].click()
-    assert run.now.graph.predecessors("c") == ("a", "b")
-    assert (what.value, after.value) == ("", ())
-
-    first, second, which = fields(panel, ipywidgets.Dropdown)
-    first.value, second.value = "c", "a"
-    press["Add the dependency"].click()
-    assert "cycle" in panel.face.edit_note.value.lower()
-    assert (first.value, second.value) == ("c", "a")
-    first.value, second.value = "a", "c"
-
-    which.value = "b"
-    cost = fields(panel, ipywidgets.FloatText)[2]
-    cost.value = 4.0
-    press["Revise"].click()
-    assert run.now.graph["b"].complexity == 4
-    which.value = "a"
-    assert cost.value == 1
-    which.value = "b"
-    assert cost.value == 4
-    assert [args["base"] for _, args in run.calls] == [1, 2, 2]
-
-
-def test_an_edit_is_made_against_the_version_that_the_last_answer_told() -> None:
-    run = FakeRun("a")
-    panel = Panel(run)
-    fields(panel, ipywidgets.Dropdown)[2].value = "a"
-    panel._publisher.close()  # no update comes any more
-    for _ in range(2):
-        buttons(panel)["Revise"].click()
-    assert [args["base"] for _, args in run.calls] == [1, 2]
-
-
-def test_a_list_keeps_what_is_chosen_while_tasks_come_and_go() -> None:
-    run = FakeRun("a", "b", "c")
-    panel = Panel(run)
-    after, which = fields(panel, ipywidgets.SelectMultiple)[0], fields(panel, ipywidgets.Dropdown)[2]
-    after.value, which.value = ("a", "c"), "c"
-    run.remove_task("a")
-    assert (after.value, which.value) == (("c",), "c")
-    run.remove_task("c")
-    assert (after.options, after.value, which.value) == (("b",), (), None)
-    buttons(panel)["Remove"].click()
-    assert "Choose a task first" in panel.face.edit_note.value
-    assert list(run.now.graph) == ["b"]
-
-
-def test_the_table_says_state_priority_agent_and_why() -> None:
-    run = FakeRun("a")
-    view = TaskView(state=TaskState.FAILED, priority=2.5, agent="ann", attempt=3, reason="no network")
-    run.become(tasks={"a": view})
-    table = Panel(run).face.table.value
-    for text in ("✗</span> failed", "2.5", "ann", "attempt 3 · no network"):
-        assert text in table
-
-
-def test_a_large_run_shows_what_moves_and_says_how_many() -> None:
-    ids = [f"t{number}" for number in range(LIMIT + 50)]
-    run = FakeRun(*ids)
-    done, running = TaskView(state=TaskState.DONE), TaskView(state=TaskState.RUNNING)
-    run.become(tasks=dict.fromkeys(ids, done) | {ids[-1]: running})
-    panel = Panel(run)
-    assert f"showing {LIMIT} of {LIMIT + 50} tasks" in panel.face.table.value
-    assert f"<bdi>{ids[-1]}</bdi>" in panel.face.table.value
-    assert panel.face.table.value.count("<tr>") == LIMIT + 1
-    assert fields(panel, ipywidgets.Dropdown)[0].options == tuple(ids)
-
-
-def test_nothing_of_a_run_is_markup() -> None:
-    run = FakeRun(EVIL, "b")
-    run.add_dependency(EVIL, "b")
-    evil = TaskView(state=TaskState.FAILED, agent=EVIL, reason=EVIL)
-    run.become(tasks={EVIL: evil, "b": evil}, reason=EVIL, status="failed")
-    panel = Panel(run)
-    for label in ("Add the dependency", "Revise", "Remove"):
-        fields(panel, ipywidgets.Dropdown)[2].value = EVIL
-        buttons(panel)[label].click()
-        shown = "".join(widget.value for widget in fields(panel, ipywidgets.HTML))
-        assert "&lt;img" in shown
-        seen = Tags(shown)
-        assert not seen.tags & {"img", "script"}
-        assert not seen.handlers
-    panel.failed(ValueError(EVIL))
-    assert "&lt;img" in panel.face.errors.value
-    assert not Tags(panel.face.errors.value).handlers
-
-
-def test_errors_of_callbacks_and_updates_are_shown_not_lost() -> None:
-    run = FakeRun("a")
-    panel = Panel(run)
-    panel._inbox.put = None  # type: ignore[assignment,method-assign]
-    buttons(panel)["Pause"].click()
-    assert "TypeError" in panel.face.errors.value
-    run.become(tasks={})
-    assert "KeyError" in panel.face.errors.value
-
-
-def test_a_closed_panel_watches_nothing_and_leaves_no_widget() -> None:
-    before = len(ipywidgets.widgets.widget._instances)
-    run = FakeRun("a")
-    panel = Panel(run)
-    gone = weakref.ref(panel)
-    panel.close()
-    assert run.observers == []
-    assert len(ipywidgets.widgets.widget._instances) == before
-    run.become(status="done")
-    del panel
-    gc.collect()
-    assert gone() is None
-
-
-# -- in a notebook ----------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there were a kernel."""
@@ -204,31 +392,66 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
 
 
-def test_without_a_kernel_a_run_is_html_and_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "IPython", raising=False)
-    run = FakeRun("a")
-    assert mimebundle(run) == {"text/plain": "static", "text/html": "<p>static</p>"}
+def test_without_a_kernel_a_run_is_html_and_text(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    expected = {"text/plain": repr(run), "text/html": run._repr_html_()}
+    assert mimebundle(run) == run._repr_mimebundle_() == expected
+    monkeypatch.delitem(sys.modules, "IPython")
+    assert mimebundle(run) == expected
     assert run._panel is None
 
 
 @pytest.mark.usefixtures("kernel")
-def test_with_a_kernel_it_is_one_panel_however_often_shown() -> None:
-    run = FakeRun("a")
+def test_with_a_kernel_it_is_one_panel_however_often_shown(run: Any, stage: Stage) -> None:
     first, again = mimebundle(run), mimebundle(run)
     assert first == again
     assert first.keys() == {VIEW, "text/html", "text/plain"}
-    assert first["text/html"] == "<p>static</p>"
+    assert first[VIEW]["model_id"] == run._panel.widget.model_id
+    assert (first["text/html"], first["text/plain"]) == (run._repr_html_(), repr(run))
     run._panel.close()
     assert mimebundle(run)[VIEW] != first[VIEW]
 
 
+@pytest.mark.usefixtures("kernel", "widgets")
+def test_a_copy_that_was_not_built_says_so_and_the_html_stays(
+    run: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(live, "resources", SimpleNamespace(files=lambda package: tmp_path))
+    monkeypatch.setattr("dyntaskmas_nb.ui.forms.bundle", live.bundle.__wrapped__)
+    before = alive()
+    shown = mimebundle(run)
+    assert shown.keys() == {"text/html", "text/plain"}
+    static, note = shown["text/html"].split("<p>No live panel: ")
+    assert static == run._repr_html_()
+    assert "panel.js is not there: this copy was not built. Run `pip install -e .` once more." in note
+    assert "Traceback" not in note
+    assert caplog.text == ""
+    assert run._panel is None
+    assert alive() == before
+
+
 @pytest.mark.usefixtures("kernel")
-def test_a_panel_that_cannot_be_made_says_so_and_the_html_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_panel_that_cannot_be_made_says_so_and_the_html_stays(
+    run: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(_: object) -> Panel:
         raise OSError(EVIL)
 
     monkeypatch.setattr(panels, "Panel", broken)
-    bundle = mimebundle(FakeRun("a"))
-    assert bundle.keys() == {"text/html", "text/plain"}
-    assert "<p>static</p><p>No live panel" in bundle["text/html"]
-    assert not Tags(bundle["text/html"]).handlers
+    shown = mimebundle(run)
+    assert shown.keys() == {"text/html", "text/plain"}
+    assert shown["text/html"].startswith(run._repr_html_() + "<p>No live panel: ")
+    assert not Tags(shown["text/html"]).handlers
+    assert "no live panel" in caplog.text
+
+
+def test_a_saved_notebook_holds_no_script_of_a_run(run: Any, stage: Stage) -> None:
+    """What a run says travels as messages: traits would be saved into the notebook."""
+    panel = stage.show(run)
+    run.add_task("unmistakable", id="unmistakable")
+    stage.news()
+    assert "unmistakable" in stage.mirror.rows
+    state = {name: value for name, value in panel.face.live.get_state().items() if not name.startswith("_")}
+    assert "unmistakable" not in json.dumps(state, default=str)
+    strict({name: value for name, value in state.items() if name != "layout"})
+    assert isinstance(panel.widget, ipywidgets.VBox)
