@@ -18,9 +18,13 @@ export PYTHON_NAMED := $(filter command% environment%,$(origin PYTHON))
 PY := .venv/bin/python
 DONE := .venv/.done
 SETUP := sh tools/venv.sh
+# The panel as the browser gets it: never committed, built anew when one of its sources changes.
+BUNDLE := dyntaskmas_nb/ui/static/bundle.sha256
+FRONT_END := tools/front_end.py widgets/build.mjs widgets/package.json widgets/package-lock.json \
+    $(shell find widgets/src)
 PEERS := langgraph==1.2.22 distributed==2026.8.0 autogen-core==0.7.5
 
-.PHONY: help demo lab test check fix torture bench bench-awm bench-peers torch clean distclean FORCE
+.PHONY: help demo lab test check fix torture bench bench-awm bench-panel bench-peers torch clean distclean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
@@ -31,18 +35,19 @@ demo: $(DONE)/runtime ## plan and run one sentence with the embedded Llama; the 
 	@mkdir -p out
 	@.venv/bin/dyntaskmas run "$$DEMO" --html out/kyoto.html
 
-lab: $(DONE)/lab ## JupyterLab on notebooks/
-	@$(PY) -m jupyterlab --notebook-dir=notebooks $(LAB_ARGS)
+lab: $(DONE)/lab ## JupyterLab on notebooks/, with the live panel open
+	@$(PY) -m jupyterlab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/04_the_live_panel.ipynb $(LAB_ARGS)
 
 test: $(DONE)/test $(DONE)/torch $(DONE)/minilm ## every test, doctest and notebook
 	@cat $(DONE)/torch $(DONE)/minilm
 	@$(PY) -m pytest $(TEST_ARGS)
 
-check: $(DONE)/test ## ruff, mypy, layers, __all__, notebooks: what pre-commit and CI run
+check: $(DONE)/test ## ruff, mypy, layers, the front end's types, __all__, notebooks: what pre-commit and CI run
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports --no-logo
+	@$(PY) tools/front_end.py check
 	@$(PY) tools/check_all.py
 	@$(PY) tools/check_notebooks.py
 
@@ -59,6 +64,9 @@ bench: $(DONE)/runtime ## what a task costs, how good schedules are, how fast th
 
 bench-awm: $(DONE)/runtime ## what adapting the workflow buys, 1,000 seeded workloads in virtual time; out/bench-awm.json
 	@$(PY) -m benchmarks.awm
+
+bench-panel: $(DONE)/test ## how quick the live panel is in a real JupyterLab; needs Chromium
+	@$(PY) -m benchmarks.panel
 
 bench-peers: $(DONE)/runtime ## the same graphs through LangGraph, dask and autogen-core (installed in .venv-peers)
 	@for peer in $(PEERS); do \
@@ -81,20 +89,24 @@ clean: ## caches, builds and out/
 	@rm -rf out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -path './.venv*' -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
 
-distclean: clean ## and .venv, .venv-peers
-	@rm -rf .venv .venv-peers
+distclean: clean ## and .venv, .venv-peers, the front end's packages and bundle
+	@rm -rf .venv .venv-peers widgets/node_modules $(dir $(BUNDLE))
 
 # Always looked at, seldom touched: it mends a .venv that is missing, half made, moved or of a dead Python.
 $(DONE)/base: FORCE
 	@$(SETUP) base
 
-$(DONE)/runtime: $(DONE)/base pyproject.toml tools/venv.sh
+$(BUNDLE): $(DONE)/base $(FRONT_END)
+	@$(SETUP) bundle
+
+# After the bundle, which pip would build too, but not because of it: a changed bundle installs nothing anew.
+$(DONE)/runtime: $(DONE)/base pyproject.toml tools/venv.sh | $(BUNDLE)
 	@$(SETUP) runtime
 
-$(DONE)/lab: $(DONE)/base pyproject.toml tools/venv.sh
+$(DONE)/lab: $(DONE)/base pyproject.toml tools/venv.sh | $(BUNDLE)
 	@$(SETUP) lab
 
-$(DONE)/test: $(DONE)/base pyproject.toml tools/venv.sh
+$(DONE)/test: $(DONE)/base pyproject.toml tools/venv.sh | $(BUNDLE)
 	@$(SETUP) test
 
 $(DONE)/torch: $(DONE)/test

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sets up .venv one stage at a time, for the Makefile: base, runtime, lab, test, torch, minilm.
+# Sets up .venv one stage at a time, for the Makefile: base, bundle, runtime, lab, test, torch,
+# minilm.
 #
 # A stage that succeeds leaves .venv/.done/STAGE. While pip works, .venv/.done/unfinished exists; if it is
 # still there at the next call, pip was cut off in mid-write and .venv is built afresh. POSIX sh only.
@@ -91,6 +92,18 @@ install_or_die() {
     install "$@" || die "pip could not install $1 (see above); when the network or the cause is mended, run make again"
 }
 
+# Node.js for the front end: the machine's own if it is new enough, else the one that PyPI has.
+node() {
+    pin=$("$venv_python" tools/front_end.py node) ||
+        install_or_die "Node.js from PyPI (there is none here, or an old one)" "$pin"
+}
+
+# The panel's bundle; one that is there and current, as in an sdist, needs no Node.js.
+bundle() {
+    "$venv_python" tools/front_end.py current || node
+    "$venv_python" tools/front_end.py bundle || die "the panel could not be bundled (see above)"
+}
+
 # The CPU build of torch. On Linux the plain pin would bring several GB of CUDA packages, on every processor;
 # the label +cpu exists for CPU builds only, so it cannot. Elsewhere the plain wheel is a CPU wheel.
 torch() {
@@ -139,15 +152,19 @@ minilm() {
 
 case $stage in
 base) base ;;
+bundle) bundle ;;
 runtime) install_or_die "what the kit runs on (about 500 MB on disk, a minute or two)" -e . ;;
 lab) install_or_die "JupyterLab" -e '.[lab]' ;;
-test) install_or_die "the test tools" -e '.[test]' ;;
+test)
+    install_or_die "the test tools" -e '.[test]'
+    node
+    ;;
 torch) torch ;;
 minilm) minilm ;;
 *) die "tools/venv.sh knows no stage '$stage'" ;;
 esac
 
 case $stage in
-base | torch | minilm) ;;
+base | bundle | torch | minilm) ;;
 *) : >"$done_dir/$stage" ;;
 esac
