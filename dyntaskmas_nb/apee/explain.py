@@ -10,7 +10,8 @@ from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.core.delta import AddTask, AddTasks, Batch, ExpandTask
 from dyntaskmas_nb.core.event import DeltaApplied, DeltaSubmitted
 from dyntaskmas_nb.core.task import SATISFIED, TaskId
-from dyntaskmas_nb.view.equation import equation, plain
+from dyntaskmas_nb.view.equation import LONGEST, equation
+from dyntaskmas_nb.view.html import foreign
 from dyntaskmas_nb.view.words import duration, printable, tag
 
 
@@ -51,11 +52,11 @@ class Explanation:
         sentences += [f"made by: {self.made}"] if self.made else []
         return tag(
             "div",
-            tag("p", tag("strong", plain(f"{self.id} is {self.state}"))),
-            tag("p", plain(f"priority {self.priority:g}: {self.equation}")),
+            tag("p", tag("strong", foreign(f"{self.id} is {self.state}", LONGEST))),
+            tag("p", foreign(f"priority {self.priority:g}: {self.equation}", LONGEST)),
             equation(self.latex, {**self.operands, **set_by}),
-            *(tag("p", plain(sentence)) for sentence in sentences),
-            tag("p", tag("small", plain(self.source))),
+            *(tag("p", foreign(sentence, LONGEST)) for sentence in sentences),
+            tag("p", tag("small", foreign(self.source, LONGEST))),
         )
 
 

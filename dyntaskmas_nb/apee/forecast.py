@@ -14,6 +14,7 @@ from typing import Protocol
 from dyntaskmas_nb.apee.history import entries_of
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.priority import Ranking
+from dyntaskmas_nb.apee.rebase import outdated
 from dyntaskmas_nb.apee.routing import Routing
 from dyntaskmas_nb.apee.simulate import Simulator
 from dyntaskmas_nb.core import event as events
@@ -130,14 +131,18 @@ def preview(
     t: float,
     outlook: Outlook,
     before: Forecast | None = None,
+    base: int | None = None,
 ) -> Preview:
     """Compare how the run goes on from time `t` with and without `change`; nothing is changed.
 
-    To be called where the machine may be read. `before` is what the same machine's last preview began with.
+    To be called where the machine may be read. `before` is what the same machine's last preview began with,
+    `base` the version that a Δ was made against.
     """
     before = before or _played(machine, outlook, None, t)[0]
     if change is None:
         return Preview(before=before, after=before)
+    if isinstance(change, Delta) and (reason := outdated(change, base, machine._changed_at)):
+        return Preview(before=before, after=before, accepted=False, reason=reason)
     after, answer = _played(machine, outlook, change, t)
     if isinstance(answer, events.DeltaRejected | events.CommandRejected):
         return Preview(before=before, after=before, accepted=False, reason=answer.reason)

@@ -82,6 +82,10 @@ class Resource:
     exclusive: bool = True
 
 
+#: At the end of a resource's name: held together with others.
+SHARED = " (shared)"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One subtask.
@@ -139,10 +143,20 @@ def revised(task: Task, changes: dict[str, Any]) -> Task:
 
 
 def held(resources: Any) -> Any:
-    """A list of resources as a task has it: a name stands for holding it alone; all else is left as it is."""
+    """A list of resources as a task has it, where names may stand for them; all else is left as it is.
+
+    Examples
+    --------
+    >>> held(["oven", "kitchen (shared)"])
+    (Resource(key='oven', exclusive=True), Resource(key='kitchen', exclusive=False))
+    """
     if not isinstance(resources, list | tuple):
         return resources
-    return tuple(Resource(key=part) if isinstance(part, str) else part for part in resources)
+    return tuple(_resource(part) if isinstance(part, str) else part for part in resources)
+
+
+def _resource(name: str) -> Resource:
+    return Resource(key=name.removesuffix(SHARED), exclusive=not name.endswith(SHARED))
 
 
 def check_task(task: Task, entry: str = "") -> None:

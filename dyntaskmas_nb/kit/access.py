@@ -117,8 +117,14 @@ class Access:
         return found
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Have `changed` called after every turn, on the run's loop; return what ends that."""
-        return self._engine.watch(changed)
+        """Have `changed` called after every turn, on the run's loop; return what ends that.
+
+        Under the real clock the machine is sampled meanwhile.
+        """
+        end = self._parts.watch(self._engine, changed)
+        if not self._background.clock.virtual and self._background.open:
+            self._background.spawn(self._engine.nudge)  # else it would not be noticed before the next turn
+        return end
 
     def _wait(self, condition: Callable[[], bool], timeout: float | None = None) -> None:
         """Wait on the loop until `condition` or the end; virtual time passes meanwhile."""

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from dyntaskmas_nb.kit.run import Run
 
 
-class Edit(Edits):
+class Batched(Edits):
     """The calls of `Edits`, collected: each sees the graph as the ones before it would leave it.
 
-    Leaving the ``with`` block applies them as one Δ; an error in it drops them. `receipt` says what came of
-    them.
+    Leaving the ``with`` block applies them as one Δ, unless `commit` was called in it; an error in it drops
+    them. `receipt` says what came of them.
     """
 
     receipt: Receipt | None = None
@@ -39,9 +39,11 @@ class Edit(Edits):
         return self._now
 
     def apply(self, delta: Delta, what: str = "", **_: object) -> Any:
-        """Collect any Δ; refused where the graph could not take it."""
+        """Collect any Δ; refused where the graph could not take it, or where all were applied already."""
         graph = self._now.graph.copy()
         try:
+            if self.receipt:
+                raise InvalidInput("These edits were applied already; begin another run.batch().")
             apply(graph, delta)
         except InvalidInput as error:
             return Receipt(what=what or call(delta), accepted=False, reason=str(error))
@@ -51,11 +53,16 @@ class Edit(Edits):
         return Receipt(what=f"noted: {what or call(delta)}")
 
     def preview(self) -> Preview:
-        """What all of them together would do."""
-        return self._run.preview(Batch(deltas=tuple(self.deltas)))
+        """What `commit` would do: refused where that would be."""
+        return self._run.preview(Batch(deltas=tuple(self.deltas)), base=self._now.seq)
 
     def commit(self) -> Receipt:
-        """Apply all of them as one Δ against the version this began with."""
+        """Apply all of them, once, as one Δ against the version this began with.
+
+        They are rebased where the tasks they touch are untouched since, else refused.
+        """
+        if self.receipt:
+            return self.receipt
         if not self.deltas:
             return Receipt(what="a batch", accepted=False, reason="There is no edit in it.")
         what = f"applied {count(len(self.deltas), 'edit')} at once"
@@ -70,11 +77,11 @@ class Edit(Edits):
         needed += ["from dyntaskmas_nb.core.delta import *"] if "edits.apply(" in block else []
         return "\n".join([*needed, block])
 
-    def __enter__(self) -> Edit:
+    def __enter__(self) -> Batched:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        if kind is None and self.deltas:
+        if kind is None and self.deltas and self.receipt is None:
             self.commit()

@@ -43,7 +43,8 @@ class Edits:
         base : the version it is made against, here and in the other edits; None for the present one.
         id : its name; by default made from the description.
         **fields : role, complexity, boost, critical, timeout, attempts, resources (names of what it holds
-            alone, or `Resource`s), join, approval, inputs.
+            alone, or together with others where the name ends in " (shared)"; or `Resource`s), join,
+            approval, inputs.
 
         Raises
         ------

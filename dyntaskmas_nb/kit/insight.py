@@ -31,9 +31,9 @@ class WhatIf(Edits):
         self._run = run
         self.snapshot = run.snapshot
 
-    def apply(self, delta: Delta, what: str = "", **_: object) -> Any:
+    def apply(self, delta: Delta, what: str = "", *, base: int | None = None, **_: object) -> Any:
         """Try any Δ."""
-        return self._run.preview(delta)
+        return self._run.preview(delta, base=base)
 
 
 class Insight(Access):
@@ -102,10 +102,13 @@ class Insight(Access):
         """Where the latest failure of task `id` was raised, "" where it has not failed in this process."""
         return self._read(lambda: self._engine.raised.of(self._machine.graph[id].id))
 
-    def preview(self, change: Delta | Command | None = None, **settings: object) -> Preview:
+    def preview(
+        self, change: Delta | Command | None = None, *, base: int | None = None, **settings: object
+    ) -> Preview:
         """What a Δ, a command or settings would do: makespan, critical path and order, before and after.
 
-        As in ``run.preview(AddDependency(before="a", after="b"))`` and ``run.preview(policy="fifo")``.
+        As in ``run.preview(AddDependency(before="a", after="b"))`` and ``run.preview(policy="fifo")``. `base`
+        is the version a Δ was made against, None for the present one.
         """
         if settings:
             if change is not None:
@@ -116,17 +119,17 @@ class Insight(Access):
                 f"Preview a Δ, a command or settings, not {shown(change)}; or use run.what_if."
             )
         tried = None if change is None else decode(encode(change))
-        return self._read(lambda: self._preview(tried))
+        return self._read(lambda: self._preview(tried, base))
 
     @property
     def what_if(self) -> WhatIf:
         """The edits, but tried and not made: ``run.what_if.add_dependency("a", "b")`` gives a `Preview`."""
         return WhatIf(self)
 
-    def _preview(self, change: Delta | Command | None) -> Preview:
+    def _preview(self, change: Delta | Command | None, base: int | None = None) -> Preview:
         moment = len(self._machine.log), self._now()
         known = self._forecast[1] if self._forecast[0] == moment else None
-        found = preview(self._machine, change, moment[1], self._expected(), known)
+        found = preview(self._machine, change, moment[1], self._expected(), known, base)
         self._forecast = moment, found.before
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.journal import Journal, Keeper, MemoryJournal, RunInfo
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.awm.manager import Manager
-from dyntaskmas_nb.core.event import Input
+from dyntaskmas_nb.core.event import Input, MachineSampled
 from dyntaskmas_nb.core.settings import ANY_ROLE, Settings
 from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.kit.background import Background
@@ -27,7 +28,7 @@ from dyntaskmas_nb.sacms.store import ContextStore
 
 #: Seconds that closing waits for what runs to stop.
 PATIENCE = 5.0
-#: Seconds between two samples of the machine, while the AWM looks at a run.
+#: Seconds between two samples of the machine, while the AWM or a face looks at a run.
 SAMPLED = 5.0
 JOURNAL = "journal.sqlite"
 
@@ -56,6 +57,7 @@ class Parts:
         self._drivers: list[Future[Any]] = []
         self._managers: WeakKeyDictionary[Engine, Manager] = WeakKeyDictionary()
         self._wirings: WeakKeyDictionary[Engine, Wiring] = WeakKeyDictionary()
+        self._faces: WeakKeyDictionary[Engine, set[Callable[[], None]]] = WeakKeyDictionary()
         self._closed = False
 
     def store(self) -> ContextStore:
@@ -142,13 +144,38 @@ class Parts:
         self._drivers.append(driver)
         return driver
 
+    def watch(self, engine: Engine, changed: Callable[[], None]) -> Callable[[], None]:
+        """Let a face watch a run, and have the machine sampled for it; return what ends that."""
+        faces, off = self._faces.setdefault(engine, set()), engine.watch(changed)
+        faces.add(changed)
+
+        def end() -> None:
+            faces.discard(changed)
+            off()
+
+        return end
+
     async def _sample(self, engine: Engine) -> None:
-        """Let the AWM see what the machine does, while it looks at the run."""
-        await engine.until(lambda: engine.machine.settings.awm.mode != "off")
-        if not engine.finished.is_set():
+        """Note what the machine does, while the AWM looks at the run, or a face does and tasks run."""
+
+        def wanted() -> bool:
+            watched = self._faces.get(engine) and engine.machine.running > 0
+            return bool(watched) or engine.machine.settings.awm.mode != "off"
+
+        def post(event: MachineSampled) -> None:
+            if wanted():
+                engine.post(event)
+            else:
+                scope.cancel()
+
+        while True:
+            await engine.until(wanted)
+            if engine.finished.is_set():
+                return
             from dyntaskmas_nb.awm.sampler import sample
 
-            await sample(engine.post, SAMPLED, engine.now)
+            with anyio.CancelScope() as scope:
+                await sample(post, SAMPLED, engine.now)
 
     def take(self, info: RunInfo) -> None:
         """Make an interrupted run this kit's; refuse it where its Python functions are missing."""

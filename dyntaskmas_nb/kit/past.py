@@ -13,7 +13,7 @@ from dyntaskmas_nb.apee.history import fork_inputs, snapshot_at
 from dyntaskmas_nb.apee.story import History, history_of
 from dyntaskmas_nb.apee.undo import Edit, edits_of
 from dyntaskmas_nb.core.command import Pause
-from dyntaskmas_nb.core.event import CommandSubmitted, Event
+from dyntaskmas_nb.core.event import CommandSubmitted, DeltaApplied, Event
 from dyntaskmas_nb.core.snapshot import Snapshot
 from dyntaskmas_nb.dtgg.difference import GraphDiff, graph_diff
 from dyntaskmas_nb.errors import InvalidInput, StoreError
@@ -35,6 +35,10 @@ class Past(Edits, Access):
         """
         now = 0.0 if time is None else self.snapshot().t
         return snapshot_at(self._machine.run, self._log(), self._machine._custom, version, time, now)
+
+    def versions(self, since: int = 0) -> list[int]:
+        """The versions that edits made, from event `since` on: what `at`, `diff` and `fork` are asked for."""
+        return [event.version for event in self._machine.log[since:] if isinstance(event, DeltaApplied)]
 
     def diff(self, v1: int, v2: int | None = None) -> GraphDiff:
         """How the graph changed from version `v1` to `v2`, or to now."""

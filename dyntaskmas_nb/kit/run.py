@@ -17,7 +17,7 @@ from dyntaskmas_nb.core.task import TaskId, TaskState
 from dyntaskmas_nb.dtgg.weights import edge_weights
 from dyntaskmas_nb.errors import RunCancelled, RunFailed, StoreError
 from dyntaskmas_nb.kit.adapting import Adapting
-from dyntaskmas_nb.kit.batch import Edit
+from dyntaskmas_nb.kit.batch import Batched
 from dyntaskmas_nb.kit.context import Contexts
 from dyntaskmas_nb.kit.past import Past, write_whole
 from dyntaskmas_nb.kit.planning import Planning
@@ -57,9 +57,9 @@ class Run(Steering, Past, Adapting, Planning, Contexts):
         """Every event as a line of JSON; the same seed under the virtual clock gives the same bytes."""
         return b"".join(encode(event) + b"\n" for event in tuple(self._machine.log))
 
-    def batch(self) -> Edit:
+    def batch(self) -> Batched:
         """Several edits applied at once: ``with run.batch() as edits: edits.add_task("Check visas")``."""
-        return Edit(self)
+        return Batched(self)
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ class Run(Steering, Past, Adapting, Planning, Contexts):
         return fragment(now, edge_weights(now.graph, now.settings))
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        from dyntaskmas_nb.ui.panel import mimebundle
+        from dyntaskmas_nb.ui.display import mimebundle
 
         return mimebundle(self)
 

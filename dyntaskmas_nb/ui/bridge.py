@@ -16,16 +16,13 @@ from threading import Lock, Timer
 from typing import Any, Protocol
 
 from dyntaskmas_nb.core.snapshot import Snapshot
-from dyntaskmas_nb.ui.pulse import Pulse
+from dyntaskmas_nb.ui.pulse import LIVE, Pulse
 from dyntaskmas_nb.ui.scene import Scene
 
 #: Seconds between two messages at least; or so many times as long as the last took to make.
 INTERVAL, SHARE = 0.1, 15
 #: Times as long as the browser took to draw the last message, that it is left alone with it; at most so long.
 REST, LONGEST = 3, 5.0
-
-#: As long as a run is one of these, its time passes.
-LIVE = frozenset({"planning", "running", "paused"})
 
 Message = dict[str, Any]
 
@@ -56,8 +53,15 @@ class RunHandle(Protocol):
     def playing(self) -> float:
         """Seconds of virtual time that pass in a second, 0 where it stands still."""
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing will happen any more."""
+
     def snapshot(self) -> Snapshot:
         """The present moment, immutable."""
+
+    def versions(self, since: int = 0) -> list[int]:
+        """The numbers of the events, from `since` on, that are accepted edits."""
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Have `changed` called after every turn of the run, on its loop: it must neither wait nor raise.
@@ -78,7 +82,7 @@ def _soon(delay: float, publish: Callable[[], None]) -> Callable[[], None]:
 
 
 class Publisher:
-    """Tells one face what happens to a run, until it is closed or collected.
+    """Tells one face what happens to a run, from the first `publish` until it is closed or collected.
 
     `send` is given each message, one at a time, on a thread of the publisher; `failed` what went wrong with
     one, after which the next is a snapshot. `extra` is sent along with a snapshot. `later`, which returns
@@ -99,18 +103,18 @@ class Publisher:
         self._noting, self._publishing = Lock(), Lock()
         self.scene, self._pulse = Scene(), Pulse(run, clock)
         self._seq, self._next, self._rest = -1, 0.0, 0.0
-        self._due, self._rejoin, self._ticking = False, True, False
+        self._due, self._more = True, False  # until the first `publish`, news are but noted
+        self._rejoin, self._ticking = True, False
         self._off: dict[str, Callable[[], None]] = {}
         #: Version of the run that was told last.
         self.version = 0
         changed = weakref.WeakMethod(self.changed)
-        with self._noting:  # the run may call at once
-            self._end = weakref.finalize(self, run.watch(lambda: (note := changed()) and note()))
+        self._end = weakref.finalize(self, run.watch(lambda: (note := changed()) and note()))
 
     def changed(self) -> None:
         """Note, from any thread, that there is news: one message will tell it all."""
         with self._noting:
-            due, self._due = self._due, True
+            due, self._due, self._more = self._due, True, True
         if not due and self._end.alive:
             self._off["publish"] = self._later(max(0.0, self._next - self._clock()), self.publish)
 
@@ -127,7 +131,8 @@ class Publisher:
         """Send what is new now."""
         with self._publishing:
             start = self._clock()
-            self._due = False  # what changes from here on belongs to the next message
+            with self._noting:  # what changes from here on waits for the next message
+                self._due, self._more = True, False
             try:
                 if self._end.alive:
                     self._tell()
@@ -135,6 +140,10 @@ class Publisher:
                 self._rejoin = True
                 self._failed(error)
             self._next = start + max(INTERVAL, SHARE * (self._clock() - start), self._rest)
+            with self._noting:
+                self._due, more = False, self._more
+        if more:
+            self.changed()
 
     def _tell(self) -> None:
         full, self._rejoin = self._rejoin, False
@@ -149,7 +158,7 @@ class Publisher:
         self._seq, self.version = self._seq + 1, now.seq
         self._send({"kind": "news", "seq": self._seq, "full": full, **news})
         wait = self._pulse.wait(now.seq)
-        if math.isfinite(wait) and not self._ticking:
+        if math.isfinite(wait) and not self._ticking and self._end.alive:
             self._ticking = True
             tick = weakref.WeakMethod(self._tick)
             self._off["tick"] = self._later(max(wait, INTERVAL), lambda: (beat := tick()) and beat())

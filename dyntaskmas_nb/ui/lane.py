@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from threading import Lock, Thread
+
+log = logging.getLogger(__name__)
 
 #: Things that may wait for their turn.
 WAITING = 100
 
 
 class Lane:
-    """Does things in the order in which they come, on a thread that lives while there are any."""
+    """Does things in the order in which they come, on a thread that lives while there are any.
+
+    One that fails is logged, and the next one has its turn.
+    """
 
     def __init__(self, name: str, do: Callable[[object], None]) -> None:
         self._name, self._do = f"dyntaskmas {name}", do
@@ -37,4 +43,7 @@ class Lane:
                     self._working = False
                     return
                 thing = self._waiting.popleft()
-            self._do(thing)
+            try:
+                self._do(thing)
+            except Exception:
+                log.exception("%s: something failed", self._name)

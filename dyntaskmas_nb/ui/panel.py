@@ -2,54 +2,62 @@
 
 The panel is a face like any other: it knows the run by the messages of a `Publisher` and changes it through
 an `Inbox`, which call it on threads of their own. It stops when it is closed; a run shown twice has one.
+
+Widgets live until they are closed, so a panel holds its run only until that is over. Once no variable holds
+it either the run is gone: the panel says so, and is no more than a picture.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 import traceback
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from itertools import count
-from threading import RLock
+from threading import RLock, Thread, main_thread
 from typing import Any
 
 from dyntaskmas_nb.apee.forecast import Preview
-from dyntaskmas_nb.core.task import TaskId
-from dyntaskmas_nb.errors import DynTaskError
+from dyntaskmas_nb.core.task import Task, TaskId
 from dyntaskmas_nb.ui.bridge import Message, Publisher, RunHandle
+from dyntaskmas_nb.ui.commands import id_of
 from dyntaskmas_nb.ui.ghosts import plain, preview_data
 from dyntaskmas_nb.ui.inbox import ACTIONS, Answer, Inbox
-from dyntaskmas_nb.ui.scene import Row
-from dyntaskmas_nb.view.html import foreign
+from dyntaskmas_nb.ui.lane import Lane
+from dyntaskmas_nb.ui.left import FORGOTTEN, leave
 from dyntaskmas_nb.view.layout import Place
 from dyntaskmas_nb.view.words import paragraph, printable
 
 log = logging.getLogger(__name__)
 
-#: Errors and calls that a panel remembers, and characters of a call.
-ERRORS, CALLS, CALL = 50, 500, 4_000
+#: Errors, calls and versions that a panel remembers, and characters of a call.
+ERRORS, CALLS, VERSIONS, CALL = 50, 500, 500, 4_000
 
 
 class Panel:
-    """Shows `run` and steers it; `widget` is what a notebook displays."""
+    """Shows `run` and steers it; `widget` is what a notebook displays. A fork is held by its panel."""
 
-    def __init__(self, run: RunHandle) -> None:
+    def __init__(self, run: RunHandle, *, forked: bool = False) -> None:
         from dyntaskmas_nb.ui.forms import Face
 
         self.closed, self.selected = False, ""
-        self._run: Any = run
+        self._run: Any = weakref.proxy(run)
+        self._weak, self._forked = weakref.ref(run), forked
+        self._held: RunHandle | None = run
         self._lock, self._numbers = RLock(), count(1)
         self._asked: dict[str, tuple[Callable[[Answer], None], Message]] = {}
         self._errors: deque[Message] = deque(maxlen=ERRORS)
         self._calls: deque[str] = deque(maxlen=CALLS)
+        self._versions: deque[int] = deque(maxlen=VERSIONS)
         self._forks: list[Panel] = []
         self.face = Face(self)
-        self._inbox = Inbox(run, self._answered)
-        with self._lock:  # the run may have news at once
-            self._publisher = Publisher(run, self._receive, self.failed, extra=self._remembered)
+        self._inbox = Inbox(self._run, self._answered)
+        self._selections = Lane("selections", self._select)
+        self._publisher = Publisher(self._run, self._receive, self.failed, extra=self._remembered)
+        self._gone = weakref.finalize(run, _forget, weakref.ref(self))
+        self._gone.atexit = False
         self._publisher.publish()
 
     @property
@@ -60,19 +68,37 @@ class Panel:
     def close(self) -> None:
         """Stop following the run and take the panel away. The run goes on."""
         with self._lock:
-            self.closed = True
-            self._publisher.close()
+            self._stop()
             self.face.close()
-            for fork in self._forks:
-                fork.close()
+
+    def _stop(self) -> None:
+        self.closed, self._held = True, None
+        self._gone.detach()
+        self._publisher.close()
+        for fork in self._forks:
+            fork.close()
+
+    def _forget(self) -> None:
+        with self._lock:
+            if not self.closed:
+                self._send({"kind": "failure", **self._note("the kernel", "", FORGOTTEN, "")})
+                self._stop()
+                leave(self.face)
+
+    def _hold(self) -> None:
+        """Hold the run until it is over; a fork longer, for nobody else has it."""
+        run = self._weak()
+        self._held = run if run and (self._forked or not run.over) else None
 
     def places(self) -> Mapping[TaskId, Place]:
         """Where the tasks stand in the picture."""
         return dict(self._publisher.scene.places)
 
-    def row(self, id: TaskId) -> Row | None:
-        """A task as the face was told of it, None where there is none."""
-        return self._publisher.scene.rows.get(id)
+    def task(self, id: TaskId) -> Task | None:
+        """A task, whole, as it was when the face was told of it last; None where there is none."""
+        made_of, _ = self._publisher.scene._made_of.get(id, ((None,), None))
+        task: Task | None = made_of[0]
+        return task
 
     # -- from the browser ----------------------------------------------------------------------------
 
@@ -85,16 +111,22 @@ class Panel:
                 case {"command": "applied", "args": {"ms": int() | float() as ms}}:
                     self._publisher.drawn(ms / 1000)
                 case {"command": "select", "args": {"ids": [*ids]}}:
-                    with self._lock:
-                        self.selected = ids[0] if ids and isinstance(ids[0], str) else ""
-                        self.face.selected(self.selected)
+                    self.selected = ids[0] if ids and isinstance(ids[0], str) else ""
+                    self._selections.put(self.selected)
                 case {"command": "failed", "args": {"message": str(message), "details": str(details)}}:
                     self._note("the browser", "", message, details)  # which shows it already
                 case _:
                     if isinstance(said, dict):
-                        self._send({"kind": "heard", "id": said.get("id")})
+                        self._send({"kind": "heard", "id": id_of(said)})
                     self._inbox.put(said)
         except Exception as error:  # noqa: BLE001  the border to the browser
+            self.failed(error)
+
+    def _select(self, _: object) -> None:
+        try:
+            with self._lock:
+                self.face.selected(self.selected)
+        except Exception as error:  # noqa: BLE001  the border of a thread of its own
             self.failed(error)
 
     def press(
@@ -134,19 +166,27 @@ class Panel:
             "calls": list(self._calls),
             "clock": self._run.clock,
             "policies": list(self._run.policies()),
+            "drafts": self._inbox.drafts.count,
+            "edits": self._edits(),
         }
+
+    def _edits(self) -> list[int]:
+        """The versions that edits made, the last of them."""
+        known = self._versions
+        known.extend(self._run.versions(known[-1] + 1 if known else 0))
+        return list(known)
 
     def _receive(self, news: Message) -> None:
         with self._lock:
             if not self.closed:
                 self._send(news)
                 self.face.offer(list(self._publisher.scene.rows))
+                self._hold()
 
     def _answered(self, answer: Answer) -> None:
         answered, asked = self._asked.pop(answer.id, (None, {}))
         try:
-            with self._lock:
-                told = self._told(answer)
+            told = self._told(answer)
         except Exception as error:  # noqa: BLE001  the border of a thread of its own
             self.failed(error)
             reason = f"{type(error).__name__}: {printable(error, 600)}"
@@ -172,17 +212,18 @@ class Panel:
             data = preview_data(data, self._run.snapshot().settings, self.places())
         elif answer.command == "fork" and answer.ok:
             data = self._show_fork(data)
-        elif answer.command == "explain_number" and answer.ok:
-            self.face.math.value = data.pop("html")
+        elif answer.command == "explain_number":
+            self.face.math.value = data.pop("html") if answer.ok else ""
         elif answer.command == "commit_drafts" and answer.ok:
             told |= data
         return told | {"call": paragraph(told["call"], CALL), "data": plain(data)}
 
     def _show_fork(self, run: Any) -> Message:
         """The panel of a run that was forked off, below this one."""
-        run._panel = run._panel or Panel(run)
-        self._forks.append(run._panel)
-        self.face.add(run._panel.widget)
+        run._panel = panel = Panel(run, forked=True)
+        with self._lock:
+            self._forks.append(panel)
+            self.face.add(panel.widget)
         return {"run": run.id}
 
     def _send(self, content: Message) -> None:
@@ -190,22 +231,7 @@ class Panel:
             self.face.live.send(content)
 
 
-def mimebundle(run: RunHandle) -> dict[str, Any]:
-    """A run for a notebook: the panel where a kernel is there to move it, always also HTML and text.
-
-    Whoever cannot show widgets (GitHub, nbconvert, a mail) shows the HTML.
-    """
-    bundle: dict[str, Any] = {"text/plain": repr(run), "text/html": run._repr_html_()}
-    ipython = sys.modules.get("IPython")
-    if ipython is None or getattr(ipython.get_ipython(), "kernel", None) is None:
-        return bundle
-    try:
-        if run._panel is None or run._panel.closed:
-            run._panel = Panel(run)
-        view: dict[str, Any] = run._panel.widget._repr_mimebundle_()
-        return view | bundle
-    except Exception as error:
-        if not isinstance(error, DynTaskError):
-            log.exception("no live panel")
-        named = foreign(f"{type(error).__name__}: {error}", 600)
-        return bundle | {"text/html": f"{bundle['text/html']}<p>No live panel: {named}</p>"}
+def _forget(panel: weakref.ref[Panel]) -> None:
+    """What a run that is collected does, on whatever thread: which may hold any lock."""
+    if (there := panel()) is not None and main_thread().is_alive():  # else the process is about to end
+        Thread(target=there._forget, name="dyntaskmas forget", daemon=True).start()

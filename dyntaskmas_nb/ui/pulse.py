@@ -20,6 +20,8 @@ PACE, SHARE = 1.0, 40
 KEPT = 600
 #: Agents with a chart, and figures in the table, at most.
 AGENTS, FIGURES = 16, 400
+#: As long as a run is one of these, its time passes.
+LIVE = frozenset({"planning", "running", "paused"})
 CPU = "machine"  # its name among the machine's figures
 #: Tasks above which the forecast is left out: simulating them would slow the run it foretells.
 SIMULATED = 5_000
@@ -30,20 +32,25 @@ class Pulse:
 
     def __init__(self, run: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self._run, self._clock = run, clock
-        self._next, self._seen = 0.0, -1
+        self._next, self._seen, self._passing = 0.0, -1, False
         self._samples: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._told: dict[str, Any] = {}
 
     def wait(self, seq: int) -> float:
-        """Seconds until `beat` has something to say of event `seq`; infinity where it has said all."""
-        return math.inf if seq == self._seen else max(0.0, self._next - self._clock())
+        """Seconds until `beat` has something to say of event `seq`; infinity where it has said all.
+
+        While tasks run in real time there is always more to say, though nothing happens.
+        """
+        said = seq == self._seen and not self._passing
+        return math.inf if said else max(0.0, self._next - self._clock())
 
     def beat(self, now: Snapshot) -> dict[str, Any]:
-        """Forecast, figures and a sample where they are due and something happened, else nothing."""
+        """Forecast, figures and a sample where they are due, else nothing."""
         if self.wait(now.seq) > 0:
             return {}
-        start, self._seen = self._clock(), now.seq
-        if now.status == "planning":
+        start, self._seen, self._passing = self._clock(), now.seq, False
+        running = now.counts().get("running", 0)
+        if now.status == "planning" and not running:
             return {}
         self._next = start + PACE  # even where something below fails
         metrics = self._run.metrics()
@@ -56,6 +63,7 @@ class Pulse:
         proposals = [_proposal(one) for one in self._run.proposals()]
         self._told = plain({"forecast": forecast, "figures": _figures(metrics), "proposals": proposals})
         self._next = self._clock() + max(PACE, SHARE * (self._clock() - start))
+        self._passing = running > 0 and self._run.clock == "real" and now.status in LIVE
         return {**self._told, "samples": [sample]}
 
     def whole(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a face may ask of a run, and the plain data it gets: bounded, fit for JSON, changing nothing."""
+"""What a face may ask of a run, and the plain data it gets: bounded, and fit for JSON."""
 
 from __future__ import annotations
 
@@ -8,33 +8,14 @@ from html import escape
 from types import MappingProxyType
 from typing import Any
 
-from dyntaskmas_nb.errors import InvalidInput
+from dyntaskmas_nb.core.snapshot import Snapshot
+from dyntaskmas_nb.ui.ghosts import plain
 from dyntaskmas_nb.ui.scene import Scene
+from dyntaskmas_nb.view.numbers import key_numbers, measured
 from dyntaskmas_nb.view.words import paragraph
 
 #: Rows of the event table, and characters of a call, at most.
-EVENTS, CODE = 2_000, 100_000
-#: Every question with its arguments and their types, as `inbox.CALLS` has them.
-ASKED: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {
-        "explain": {"id": "id"},
-        "explain_number": {"kind": "text", "id": "text", "to": "text"},
-        "manifest": {"id": "id"},
-        "traceback": {"id": "id"},
-        "history": {},
-        "at": {"version": "count"},
-        "fork": {"version": "count"},
-        "trace": {},
-        "to_python": {},
-        "preview_drafts": {},
-        "commit_drafts": {},
-        "drop_drafts": {},
-        "context_tree": {"access": "number or null"},
-        "context_node": {"id": "text", "access": "number or null"},
-        "context_query": {"text": "text", "k": "count"}
-        | dict.fromkeys(("access", "theta"), "number or null"),
-    }
-)
+EVENTS, CODE = 300, 100_000
 
 
 def _explained(run: Any, _: Any, id: str) -> dict[str, Any]:
@@ -56,31 +37,28 @@ def _history(run: Any, _: Any) -> dict[str, Any]:
 
 
 def _at(run: Any, _: Any, version: int) -> dict[str, Any]:
-    places = run._panel.places() if run._panel else {}
-    return Scene(places).whole(run.at(version)) | {"kind": "news", "seq": 0, "full": True}
+    then = run.at(version)
+    news = Scene(run._panel.places() if run._panel else {}).whole(then)
+    return news | {"kind": "news", "seq": 0, "full": True, "figures": figures_at(then)}
+
+
+def figures_at(then: Snapshot) -> list[dict[str, Any]]:
+    """The key numbers of a moment, as `pulse` has figures."""
+    m = measured(then)
+    values = m.makespan, m.serial, m.speedup, m.critical_path, m.lower_bound, m.utilisation
+    units = "s", "s", "×", "s", "s", "share"
+    return [
+        {"scope": "run", "at": "", "name": name, "value": plain(value), "unit": unit}
+        | {"shown": shown, "meaning": meaning}
+        for (name, shown, meaning), value, unit in zip(key_numbers(m), values, units, strict=True)
+    ]
 
 
 def _python(run: Any, _: Any) -> str:
     return paragraph(run.to_python(), CODE)
 
 
-def _commit(run: Any, drafts: Any) -> dict[str, Any]:
-    batch = drafts.batch
-    if batch is None:
-        raise InvalidInput("No edit has been collected yet.")
-    receipt = batch.commit()
-    drafts.close()
-    if not receipt:
-        raise InvalidInput(f"{receipt.reason} The collected edits were dropped; nothing was changed.")
-    return {"what": receipt.what, "version": receipt.version, "call": batch.to_python()}
-
-
-def _try(run: Any, drafts: Any) -> Any:
-    if drafts.batch is None:
-        raise InvalidInput("No edit has been collected yet.")
-    return drafts.batch.preview()
-
-
+#: What answers with data, by name: all of `commands.ASKED` and `commands.ORDERS`, given run and drafts.
 QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "explain": _explained,
@@ -92,11 +70,12 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "fork": lambda run, _, version=None: run.fork(version),
         "trace": lambda run, _: run.trace(),
         "to_python": _python,
-        "preview_drafts": _try,
-        "commit_drafts": _commit,
-        "drop_drafts": lambda run, drafts: drafts.close(),
+        "preview_drafts": lambda _, drafts: drafts.preview(),
+        "commit_drafts": lambda _, drafts: drafts.commit(),
+        "drop_drafts": lambda _, drafts: drafts.drop(),
         "context_tree": lambda run, _, access=None: run.context_tree(access=access).to_dict(),
         "context_node": lambda run, _, id, access=None: run.context_node(id, access=access).to_dict(),
         "context_query": lambda run, _, text, **given: run.context_query(text, **given).to_dict(),
+        "context_for": lambda run, _, agent, text: run.context_for(agent, text).to_dict(),
     }
 )

@@ -24,6 +24,8 @@ from dyntaskmas_nb.view.words import printable, result_text
 MOST = 5_000
 #: Characters of a description, a reason and a result that a row holds at most.
 TEXT, WHY, RESULT = 300, 400, 600
+#: Groups within groups that a row names at most.
+NESTED = 16
 Row = dict[str, Any]
 
 
@@ -65,7 +67,7 @@ class Scene:
             task, view = now.graph[id], now.tasks[id]
             made_of = (
                 *(task, view.state, view.priority, view.attempt, view.agent, view.reason),
-                *(id in critical, onward.get(id), now.breakpoints.get(id, ""), now.groups.get(id, "")),
+                *(id in critical, onward.get(id), now.breakpoints.get(id, ""), chain(now.groups, id)),
             )
             known = self._made_of.get(id)
             if stale or known is None or known[0] != made_of or known[1] is not view.result:
@@ -156,7 +158,7 @@ class Scene:
             "result": result_text(view.result, RESULT),
             "layer": frame.layer[id],
             "breakpoint": now.breakpoints.get(id, ""),
-            "group": now.groups.get(id, ""),
+            "groups": list(chain(now.groups, id)),
             "after": list(after),
             "node": draw_node(task, view, self.places[id], critical, frame.largest),
             "edges": edges,
@@ -177,6 +179,14 @@ class Scene:
             return {}
         self._rest[name] = value
         return {name: value}
+
+
+def chain(groups: Mapping[TaskId, TaskId], id: TaskId) -> tuple[TaskId, ...]:
+    """The tasks that `id` was expanded from, the nearest first."""
+    found: list[TaskId] = []
+    while (id := groups.get(id, "")) and len(found) < NESTED:
+        found.append(id)
+    return tuple(found)
 
 
 def settings_of(now: Snapshot) -> dict[str, Any]:

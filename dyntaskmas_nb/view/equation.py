@@ -16,13 +16,14 @@ from dyntaskmas_nb.core.measures import Measures
 from dyntaskmas_nb.core.snapshot import Snapshot
 from dyntaskmas_nb.core.task import TaskId
 from dyntaskmas_nb.errors import InvalidInput
+from dyntaskmas_nb.view.html import foreign
 from dyntaskmas_nb.view.numbers import key_numbers, measured
-from dyntaskmas_nb.view.words import count, markup, printable, tag
+from dyntaskmas_nb.view.words import count, printable, tag
 
 Operands = dict[str, float | str]
 
-#: Tasks of a path that are named.
-NAMED = 12
+#: Tasks of a path that are named, and characters of a text that are shown.
+NAMED, LONGEST = 12, 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -50,36 +51,27 @@ class NumberExplained:
         lines = [f"{self.name} = {_value(self.value)} {self.unit}".rstrip(), self.words, self.latex]
         lines += [f"with {', '.join(f'{name} = {_value(one)}' for name, one in self.operands.items())}"]
         lines = [*(lines if self.operands else lines[:-1]), self.source]
-        return "\n".join(printable(line, 600) for line in lines if line)
+        return "\n".join(printable(line, LONGEST) for line in lines if line)
 
     def _repr_html_(self) -> str:
         head = f"{self.name} = {_value(self.value)} {self.unit}"
         return tag(
             "div",
-            tag("p", tag("strong", plain(head))),
+            tag("p", tag("strong", foreign(head, LONGEST))),
             equation(self.latex, self.operands),
-            tag("p", plain(self.words)),
-            tag("p", tag("small", plain(self.source))),
+            tag("p", foreign(self.words, LONGEST)),
+            tag("p", tag("small", foreign(self.source, LONGEST))),
         )
 
 
 def equation(latex: str, operands: Mapping[str, float | str]) -> str:
     """An equation and what stands in it, as HTML that MathJax typesets."""
     rows = (
-        tag("tr", tag("th", plain(name), scope="row"), tag("td", plain(_value(value))))
+        tag("tr", tag("th", foreign(name, LONGEST), scope="row"), tag("td", foreign(_value(value), LONGEST)))
         for name, value in operands.items()
     )
     math = tag("p", rf"\({escape(latex)}\)") if latex else ""
     return math + (tag("table", *rows) if operands else "")
-
-
-def plain(text: str, limit: int = 600) -> str:
-    r"""Text as HTML of which MathJax keeps its hands: in it ``$\href{…}{…}$`` is just that.
-
-    >>> plain("<b> costs $5")
-    '<span class="tex2jax_ignore mathjax_ignore">&lt;b&gt; costs $5</span>'
-    """
-    return tag("span", markup(text, limit), **{"class": "tex2jax_ignore mathjax_ignore"})
 
 
 def _value(value: float | str | None) -> str:

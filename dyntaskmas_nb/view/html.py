@@ -34,6 +34,8 @@ PIECE = 40
 LIMIT = 1000
 #: Results on the page at most.
 RESULTS = 20
+#: Classes of what MathJax, old or new, must not read.
+UNTOUCHED = "tex2jax_ignore mathjax_ignore"
 _HEAD = ("task", "description", "role", "state", "priority", "after", "agent", "time", "result")
 
 
@@ -41,7 +43,7 @@ def fragment(snapshot: Snapshot, weights: Weights) -> str:
     """Key numbers and graph unfolded, timeline and table folded; says so when it cannot show all."""
     graph = graph_svg(model(snapshot, weights, limit=PIECE))
     return (
-        f'<div class="dyntask"><style>{asset("fragment.css")}</style>'
+        f'<div class="dyntask {UNTOUCHED}"><style>{asset("fragment.css")}</style>'
         f"<p><b>{foreign(snapshot.graph.title or snapshot.request)}</b></p>{standing_html(snapshot, PIECE)}"
         f'{numbers_html(snapshot)}<div class="graph">{graph}</div>'
         f"<details><summary>Timeline</summary>{timeline_svg(snapshot, limit=PIECE)}</details>"
@@ -79,7 +81,7 @@ def listing(head: str, columns: Sequence[str], rows: Sequence[Sequence[object]])
     body = (tag("tr", *(tag("td", foreign(cell)) for cell in row)) for row in rows)
     table = tag("table", tag("thead", names), tag("tbody", *body)) if rows else ""
     style = tag("style", asset("fragment.css"))
-    return tag("div", style, tag("p", foreign(head, 300)), table, **{"class": "dyntask"})
+    return tag("div", style, tag("p", foreign(head, 300)), table, **{"class": f"dyntask {UNTOUCHED}"})
 
 
 def results_html(snapshot: Snapshot) -> str:
@@ -134,8 +136,14 @@ def asset(name: str, package: str = "dyntaskmas_nb.view") -> str:
 
 
 def foreign(text: object, limit: int = 200) -> str:
-    """Text of users and models as HTML: escaped, and free to run right to left within its own bounds."""
-    return f"<bdi>{markup(text, limit)}</bdi>"
+    r"""Text of users and models as HTML: escaped, free to run right to left within its own bounds.
+
+    MathJax keeps its hands off: in it ``$\href{…}{…}$`` is just that.
+
+    >>> foreign("<b> costs $5")
+    '<bdi class="tex2jax_ignore mathjax_ignore">&lt;b&gt; costs $5</bdi>'
+    """
+    return f'<bdi class="{UNTOUCHED}">{markup(text, limit)}</bdi>'
 
 
 def standing_html(snapshot: Snapshot, limit: int) -> str:

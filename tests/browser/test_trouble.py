@@ -41,7 +41,7 @@ def test_an_edit_is_answered_while_a_cell_runs(open_notebook: Open, kernel: str)
         form = panel.open_form("Dependencies")
         form.get_by_label("Task").select_option("buy_umbrella")
         form.get_by_label("comes before").select_option("itinerary")
-        form.locator('[data-press="add"]').click()
+        form.locator('[data-press="apply"]').click()
         expect(form.get_by_role("status")).to_contain_text("✓ 'itinerary' now waits for 'buy_umbrella'")
         expect(busy).to_have_text("[*]:")
         notebook.interrupt()
@@ -80,8 +80,11 @@ def test_views_reloads_and_restarts_leave_the_run_alone(open_notebook: Open) -> 
     expect(second.standing).to_contain_text("done 6 of 6")
     assert notebook.value("run.result()").startswith("itinerary + ")
 
+    form = second.open_form("Change a task")
     notebook.restart_kernel()
     expect(second.standing).to_contain_text("The kernel is gone")
+    expect(form.get_by_role("status")).to_have_text("✗ the kernel is gone; run the cell again")
+    expect(form.locator('[data-press="apply"]')).to_be_enabled()
     for command in ("pause", "step", "undo", "cancel"):
         expect(second.button(command)).to_be_disabled()
 

@@ -94,6 +94,23 @@ def test_a_message_that_takes_long_makes_the_next_wait_longer(run: Any) -> None:
     assert bench.fire() == pytest.approx((SHARE - 1) * 0.2)
 
 
+def test_what_changes_while_a_message_is_made_waits_for_the_time_of_the_next(run: Any) -> None:
+    def slow(message: Message) -> None:
+        bench.time += 0.2
+        if len(taken) < 1:
+            bench.publisher.changed()
+            bench.publisher.changed()
+        taken.append(message)
+
+    taken = list[Message]()
+    bench = Bench(run, slow)
+    bench.publisher.publish()
+    assert len(bench.due) == 1
+    assert bench.fire() == pytest.approx((SHARE - 1) * 0.2)
+    assert bench.due == []
+    assert len(taken) == 2
+
+
 @pytest.mark.parametrize(
     ("seconds", "wait"),
     [(0.0, INTERVAL), (0.3, REST * 0.3), (99.0, LONGEST), (-1.0, INTERVAL), (math.nan, INTERVAL)],
@@ -222,8 +239,10 @@ def test_a_run_may_have_news_while_its_publisher_is_being_made(
     monkeypatch.setattr(threading, "excepthook", lambda args: pytest.fail(str(args)))
     bench = Bench(run)
     threads[0].join()
+    assert bench.due == []
+    bench.publisher.publish()
     bench.settle()
-    assert bench.sent[0]["full"]
+    assert [message["full"] for message in bench.sent] == [True, False][: len(bench.sent)]
 
 
 def test_real_timers_end_with_their_publisher() -> None:
@@ -264,3 +283,29 @@ def test_it_tells_how_fast_the_time_of_the_run_passes(run: Any, monkeypatch: pyt
     assert [message["rate"] for message in bench.sent + other.sent] == [0.0, 2.5, 1.0, 0.0]
     running = replace(real.snapshot(), status="running")
     assert other.publisher._rate(running) == 1.0
+
+
+def test_a_task_that_takes_long_is_measured_and_foretold_between_events() -> None:
+    let = threading.Event()
+
+    def slow(task: Any, context: Any) -> str:
+        assert let.wait(60)
+        return str(task.id)
+
+    with Kit(home=None, agents={"*": slow}) as kit:
+        run = kit.start({"subtasks": [{"id": "a"}]})
+        run._background.call(run._engine.until, lambda: [*run._machine.running_tasks()])
+        bench = Bench(run)
+        bench.publisher.publish()
+        start = bench.time
+        for _ in range(10):
+            bench.fire()
+        told = [message for message in bench.sent if "samples" in message]
+        assert 4 <= len(told) <= 1.001 + (bench.time - start) / PACE
+        assert {message["version"] for message in told} == {told[0]["version"]}, "nothing happened"
+        assert all(message["forecast"]["attempts"] for message in told)
+        let.set()
+        run.result(60)
+        bench.settle()
+        assert bench.sent[-1]["status"] == "done"
+        assert bench.due == []

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import ipywidgets
 import pytest
 
 from dyntaskmas_nb import Kit, Resource
 from dyntaskmas_nb.core.task import Task
 from dyntaskmas_nb.ui import forms
+from dyntaskmas_nb.ui.panel import Panel
 from tests.ui.fakes import EVIL
-from tests.ui.stage import Stage
+from tests.ui.stage import Stage, alive
 
 ADD, EDGE, CHANGE = "Add a task", "Dependencies", "Change a task"
+REVISED = set("description role complexity boost critical timeout attempts resources approval".split())
 
 
 def commands(stage: Stage) -> list[tuple[str, dict[str, Any], str]]:
@@ -145,13 +148,15 @@ def test_an_edit_is_tried_and_collected_without_being_made(run: Any, stage: Stag
 def test_dependencies_are_added_revised_and_removed(run: Any, stage: Stage) -> None:
     stage.show(run)
     form = stage.form(EDGE, before="a", after="c", information=2.0)
-    assert stage.press(form, "add")["ok"]
+    assert stage.press(form, "apply")["ok"]
     assert run.graph.information("a", "c") == 2
-    form.fields["information"].value = 5.0
-    assert stage.press(form, "revise")["ok"]
+    form.edit.value, form.fields["information"].value = "revise_dependency", 5.0
+    assert stage.press(form, "apply")["ok"]
     assert run.graph.information("a", "c") == 5
-    assert stage.press(form, "remove")["ok"]
+    form.edit.value = "remove_dependency"
+    assert stage.press(form, "apply")["ok"]
     assert run.graph.predecessors("c") == ()
+    form.edit.value = "add_dependency"
     assert stage.press(form, "preview")["call"].startswith("run.what_if.add_dependency(")
     edge = {"before": "a", "after": "c"}
     assert commands(stage) == [
@@ -165,23 +170,23 @@ def test_dependencies_are_added_revised_and_removed(run: Any, stage: Stage) -> N
 
 def test_a_circle_is_refused(run: Any, stage: Stage) -> None:
     stage.show(run)
-    answer = stage.press(stage.form(EDGE, before="d", after="a"), "add")
+    answer = stage.press(stage.form(EDGE, before="d", after="a"), "apply")
     assert (answer["ok"], "cycle" in answer["text"]) == (False, True)
 
 
 def test_an_information_that_makes_no_sense_stands_beside_it(run: Any, stage: Stage) -> None:
     stage.show(run)
-    stage.press(stage.form(EDGE, before="a", after="c", information=-1.0), "add")
+    stage.press(stage.form(EDGE, before="a", after="c", information=-1.0), "apply")
     assert "information must be at least 0" in refusal(stage, EDGE, "information")
 
 
 @pytest.mark.parametrize(
     ("name", "button", "says"),
     [
-        (EDGE, "add", "Choose a task first: Task."),
+        (EDGE, "apply", "Choose a task first: Task."),
         (EDGE, "preview", "Choose a task first: Task."),
         (CHANGE, "apply", "Choose a task first: Task."),
-        (CHANGE, "remove", "Choose a task first: Task."),
+        (CHANGE, "retry", "Choose a task first: Task."),
         (CHANGE, "reject", "Choose a task first: Task."),
     ],
 )
@@ -255,14 +260,125 @@ def test_what_a_task_holds_is_changed_by_name(run: Any, stage: Stage) -> None:
 
 
 def test_what_a_task_shares_stays_shared(kit: Kit, stage: Stage) -> None:
-    run = kit.start(
-        {"subtasks": [{"id": "a", "resources": [{"key": "x, y", "exclusive": False}]}]}, paused=True
-    )
+    shared = [{"key": key, "exclusive": False} for key in ("x, y", "z")]
+    plan = {"subtasks": [{"id": "a", "resources": shared[:1]}, {"id": "b", "resources": shared[1:]}]}
+    run = kit.start(plan, paused=True)
     stage.show(run)
     form = stage.form(CHANGE, id="a", complexity=3.0)
-    assert form.fields["resources"].value == "x, y"
+    assert form.fields["resources"].value == "x, y (shared)"
     assert stage.press(form, "apply")["ok"]
-    assert run.graph["a"].resources == (Resource(key="x, y", exclusive=False),)
+    assert run.graph["a"].resources == (Resource(key="x, y", exclusive=False),), "it was not touched"
+    form = stage.form(CHANGE, id="b")
+    form.fields["resources"].value += ", oven"
+    assert stage.press(form, "apply")["ok"]
+    assert run.graph["b"].resources == (Resource(key="z", exclusive=False), Resource(key="oven"))
+    assert form.fields["resources"].value == "z (shared), oven"
+
+
+def test_a_long_text_is_changed_whole(run: Any, stage: Stage) -> None:
+    text = "Boil the water.\n" * 100
+    run.revise("b", description=text)
+    stage.show(run)
+    form = stage.form(CHANGE, id="b")
+    assert isinstance(form.fields["description"], ipywidgets.Textarea)
+    assert form.fields["description"].value == text
+    form.fields["description"].value += "Then salt it."
+    assert stage.press(form, "apply")["ok"]
+    assert run.graph["b"].description == text + "Then salt it."
+
+
+def test_what_is_chosen_waits_for_no_run(run: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.show(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "_read", lambda look: pytest.fail("the loop of the run was asked"))
+        stage.panel.hear({"command": "select", "args": {"ids": ["b"]}})
+    assert stage.form(CHANGE).fields["complexity"].value == 2.0
+
+
+def test_what_is_being_typed_outlives_tasks_that_come_and_go(run: Any, stage: Stage) -> None:
+    stage.show(run)
+    form = stage.form(CHANGE, id="b", description="Boil it", complexity=7.0, kind="k_of_n", k=3)
+    typed = {name: field.value for name, field in form.fields.items()}
+    run.add_task("e", id="e")
+    stage.news()
+    assert {name: field.value for name, field in form.fields.items()} == typed
+    run.remove_task("a")
+    stage.news()
+    assert {name: field.value for name, field in form.fields.items()} == typed
+    assert stage.press(form, "apply")["ok"]
+    assert commands(stage)[-1][1] == {"id": "b", "description": "Boil it", "complexity": 7.0}
+
+
+def test_a_task_that_is_chosen_while_the_lists_change_is_shown(
+    run: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.show(run)
+    form, renew = stage.form(CHANGE, id="b"), forms._renew
+
+    def renewed(chooser: Any, ids: Any) -> None:
+        renew(chooser, ids)
+        if chooser is form.fields["id"]:
+            chooser.value = "d"
+
+    monkeypatch.setattr(forms, "_renew", renewed)
+    run.revise("d", description="Eat")
+    run.add_task("e", id="e")
+    stage.news()
+    assert (form.fields["id"].value, form.fields["description"].value) == ("d", "Eat")
+
+
+def test_what_is_typed_while_an_answer_is_under_way_is_sent_next_time(run: Any, stage: Stage) -> None:
+    stage.show(run)
+    form, hand_in = stage.form(CHANGE, id="b", complexity=7.0), stage.panel.press
+
+    def press(*args: Any) -> None:
+        form.fields["complexity"].value = 8.0
+        hand_in(*args)
+
+    stage.panel.press = press  # type: ignore[method-assign]
+    stage.press(form, "apply")
+    del stage.panel.press
+    assert stage.press(form, "apply")["ok"]
+    assert [args["complexity"] for _, args, _ in commands(stage)] == [7.0, 8.0]
+
+
+def test_every_edit_of_a_task_is_tried_and_collected(run: Any, stage: Stage) -> None:
+    stage.show(run)
+    form, log = stage.form(CHANGE, id="d", complexity=4.0, kind="any"), run.log_lines()
+    given = {
+        "revise": {"id": "d", "complexity": 4.0},
+        "set_join": {"id": "d", "kind": "any", "k": 1},
+        "remove_task": {"id": "d"},
+    }
+    assert [command for _, command in form.edit.options] == list(given)
+    for command in given:
+        form.edit.value = command
+        assert stage.press(form, "preview")["call"].startswith(f"run.what_if.{command}(")
+        assert stage.press(form, "draft")["text"].startswith("noted")
+    modes = ("preview", "draft")
+    assert commands(stage) == [(command, args, mode) for command, args in given.items() for mode in modes]
+    assert run.log_lines() == log
+    assert stage.answer("commit_drafts")["ok"]
+    assert "d" not in run.graph
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "hidden"),
+    [
+        (EDGE, "add_dependency", set()),
+        (EDGE, "remove_dependency", {"information"}),
+        (CHANGE, "revise", {"kind", "k"}),
+        (CHANGE, "set_join", REVISED),
+        (CHANGE, "remove_task", REVISED | {"kind", "k"}),
+    ],
+)
+def test_only_the_fields_of_the_chosen_edit_are_shown(
+    run: Any, stage: Stage, name: str, edit: str, hidden: set[str]
+) -> None:
+    stage.show(run)
+    form = stage.form(name)
+    form.edit.value = edit
+    assert {name for name, row in form.rows.items() if row.layout.display == "none"} == hidden
 
 
 def test_every_button_gives_its_command(run: Any, stage: Stage) -> None:
@@ -276,11 +392,13 @@ def test_every_button_gives_its_command(run: Any, stage: Stage) -> None:
     stage.press(form, "retry")
     stage.press(form, "approve")
     form = stage.form(CHANGE, id="d", kind="k_of_n", k=2)
-    assert stage.press(form, "join")["ok"]
+    form.edit.value = "set_join"
+    assert stage.press(form, "apply")["ok"]
     assert (run.graph["d"].join.kind, run.graph["d"].join.k) == ("k_of_n", 2)
     assert stage.press(form, "cancel")["ok"]
     assert run.states()["d"] == "cancelled"
-    assert stage.press(form, "remove")["ok"]
+    form.edit.value = "remove_task"
+    assert stage.press(form, "apply")["ok"]
     assert "d" not in run.graph
     assert [(name, args) for name, args, _ in commands(stage)] == [
         ("reject", {"id": "e", "why": "too dear"}),
@@ -291,7 +409,8 @@ def test_every_button_gives_its_command(run: Any, stage: Stage) -> None:
         ("remove_task", {"id": "d"}),
     ]
     assert form.fields["id"].value is None
-    assert {name for name, *_ in form.press.buttons} == {*form._ways, "preview", "draft"}
+    buttons = [name for name, *_ in form.press.buttons]
+    assert buttons == ["apply", "preview", "draft", "cancel", "retry", "approve", "reject"]
 
 
 def test_a_cancelled_task_keeps_what_was_typed_for_it(run: Any, stage: Stage) -> None:
@@ -333,6 +452,33 @@ def test_an_error_of_a_form_is_one_of_the_panel(
     assert failure["message"] == "ZeroDivisionError: division by zero"
     assert "_answered" in failure["details"]
     assert stage.answer("pause")["ok"]
+
+
+# -- the widgets -------------------------------------------------------------------------------------------
+
+
+def test_a_field_says_what_was_typed_when_it_is_complete(run: Any, stage: Stage) -> None:
+    stage.show(run)
+    fields = [field for form in (ADD, EDGE, CHANGE) for field in stage.form(form).fields.values()]
+    typed = [field for field in fields if hasattr(field, "continuous_update")]
+    assert {type(field) for field in typed} == {
+        *(ipywidgets.Text, ipywidgets.Textarea),
+        *(ipywidgets.FloatText, ipywidgets.BoundedIntText),
+    }
+    assert not any(field.continuous_update for field in typed)
+
+
+def test_fields_of_one_width_share_their_looks_with_no_other_panel(run: Any, kit: Kit, stage: Stage) -> None:
+    before, other = alive(), Panel(kit.start({"subtasks": [{"id": "z"}]}, paused=True))
+    panel = stage.show(run)
+    fields = [field for name in (ADD, EDGE, CHANGE) for field in stage.form(name).fields.values()]
+    assert len({id(field.layout) for field in fields}) == len({field.layout.width for field in fields})
+    assert len({id(field.style) for field in fields}) == len({type(field.style) for field in fields})
+    panel.face._look.field(ipywidgets.Text, "of a look that no other has", "", "7px").close()
+    panel.close()
+    assert all(widget.comm is not None for widget in forms.every(other.widget)), "it broke another"
+    other.close()
+    assert alive() == before
 
 
 # -- the lists ---------------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
@@ -17,9 +19,13 @@ from dyntaskmas_nb.errors import InvalidInput
 from dyntaskmas_nb.kit.receipt import Receipt
 from dyntaskmas_nb.kit.run import Run
 from dyntaskmas_nb.ui import questions
-from dyntaskmas_nb.ui.inbox import ACTIONS, ASKED, CALLS, COMMANDS, EDITS, WAITING_FOR, Answer, Drafts, Inbox
+from dyntaskmas_nb.ui.commands import ASKED, CALLS, COMMANDS, EDITS, ORDERS
+from dyntaskmas_nb.ui.drafts import Drafts
+from dyntaskmas_nb.ui.inbox import ACTIONS, WAITING_FOR, Answer, Inbox
 from dyntaskmas_nb.ui.inbox import execute as carry_out
-from dyntaskmas_nb.ui.lane import WAITING
+from dyntaskmas_nb.ui.lane import WAITING, Lane
+from dyntaskmas_nb.ui.left import FORGOTTEN
+from dyntaskmas_nb.view.numbers import key_numbers, measured
 from tests.ui.fakes import PLAN, ask, work
 
 
@@ -108,7 +114,7 @@ def state(run: Any, name: str) -> Any:
 
 def test_every_command_is_in_one_of_these_tests() -> None:
     assert DONE.keys() == (EDITS.keys() | COMMANDS.keys()) - {"accept"}
-    assert ANSWERS.keys() == ASKED.keys()
+    assert ANSWERS.keys() == ASKED.keys() | ORDERS.keys() == questions.QUESTIONS.keys()
     assert set(CALLS) > ACTIONS
     assert set(COMMANDS) > WAITING_FOR
 
@@ -147,7 +153,10 @@ ANSWERS: dict[str, tuple[dict[str, Any], Callable[[Any], bool]]] = {
     "traceback": ({"id": "a"}, lambda data: data == ""),
     "manifest": ({"id": "a"}, lambda data: data["task"] == "a"),
     "history": ({}, lambda data: len(data["rows"]) == data["total"] > 0),
-    "at": ({"version": 2}, lambda data: data["full"] and len(data["upserts"]) == 4),
+    "at": (
+        {"version": 2},
+        lambda data: data["full"] and len(data["upserts"]) == 4 and "samples" not in data and data["figures"],
+    ),
     "fork": ({"version": 2}, lambda data: isinstance(data, Run)),
     "trace": ({}, lambda data: data["traceEvents"]),
     "to_python": ({}, lambda data: "run.pause()" in data),
@@ -157,6 +166,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], Callable[[Any], bool]]] = {
     "context_tree": ({"access": None}, lambda data: data["nodes"] == []),
     "context_node": ({"id": "none"}, lambda data: False),
     "context_query": ({"text": "x", "access": 1, "theta": 0.5, "k": 3}, lambda data: data["theta"] == 0.5),
+    "context_for": ({"agent": "q", "text": "x"}, lambda data: data["text"] == "x"),
 }  # fmt: skip
 
 
@@ -164,13 +174,30 @@ ANSWERS: dict[str, tuple[dict[str, Any], Callable[[Any], bool]]] = {
 def test_a_question_is_answered_and_changes_nothing(run: Any, name: str) -> None:
     args, right = ANSWERS[name]
     drafts = Drafts(run)
-    drafts.open().add_task("new")
+    run.set_agent("q")
+    execute(run, ask("add_task", None, "draft", description="new"), drafts)
     before = run.log_lines()
     answer = execute(run, ask(name, **args), drafts)
     assert (answer.ok, answer.reason) == (True, "")
     assert right(answer.data)
     assert (run.log_lines() == before) is (name != "commit_drafts")
     assert answer.call == "" or eval(answer.call, {"run": run}) is not None
+
+
+def test_the_past_has_the_key_numbers_of_its_moment(run: Any) -> None:
+    run.resume()
+    run.run_until(2.5)
+    then = run.snapshot()
+    run.result()
+    figures = execute(run, ask("at", version=then.seq)).data["figures"]
+    measures = measured(run.at(then.seq))
+    assert [(one["name"], one["shown"], one["meaning"]) for one in figures] == key_numbers(measures)
+    assert {(one["scope"], one["at"]) for one in figures} == {("run", "")}
+    found = {one["name"]: (one["value"], one["unit"]) for one in figures}
+    assert found["one after another"] == (measures.serial, "s")
+    assert found["speed-up"] == (measures.speedup, "×")
+    assert found["utilisation"] == (measures.utilisation, "share")
+    assert 0 < measures.serial < run.measures().serial
 
 
 def test_a_long_history_is_cut_and_says_how_long_it_is(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,18 +441,68 @@ def test_collected_edits_can_be_dropped(run: Any) -> None:
 @pytest.mark.parametrize(
     "other", [lambda run: run.remove_task("b"), lambda run: run.revise("b", complexity=9.0)]
 )
-def test_collected_edits_that_no_longer_fit_are_dropped_and_say_so(run: Any, other: Any) -> None:
+def test_collected_edits_that_no_longer_fit_are_kept_until_they_are_dropped(run: Any, other: Any) -> None:
     drafts = Drafts(run)
     execute(run, ask("revise", None, "draft", id="b", complexity=5.0), drafts)
     execute(run, ask("remove_task", None, "draft", id="c"), drafts)
     other(run)
     before = content(run)
-    answer = execute(run, ask("commit_drafts"), drafts)
+    tried, answer = (execute(run, ask(f"{what}_drafts"), drafts) for what in ("preview", "commit"))
     assert not answer.ok
     assert content(run) == before
     assert "'b'" in answer.reason
-    assert "dropped" in answer.reason
+    assert "kept" in answer.reason
+    assert not tried.data.accepted
+    assert answer.reason.startswith(tried.data.reason), "what is previewed is what will happen"
+    assert (answer.drafts, drafts.count) == (2, 2)
+    assert execute(run, ask("drop_drafts"), drafts).drafts == 0
     assert "No edit has been collected" in execute(run, ask("commit_drafts"), drafts).reason
+    execute(run, ask("remove_task", None, "draft", id="c"), drafts)
+    assert execute(run, ask("commit_drafts"), drafts).ok, "the next ones are based on what is there now"
+
+
+def test_a_first_edit_that_is_refused_begins_no_batch(run: Any) -> None:
+    drafts = Drafts(run)
+    assert not execute(run, ask("add_dependency", None, "draft", before="d", after="a"), drafts).ok
+    assert not execute(run, ask("remove_task", None, "draft", id=""), drafts).ok
+    run.add_task("new", id="new")
+    run.revise("b", complexity=9.0)
+    assert execute(run, ask("revise", None, "draft", id="b", complexity=5.0), drafts).ok
+    assert execute(run, ask("add_dependency", None, "draft", before="new", after="b"), drafts).ok
+    assert execute(run, ask("commit_drafts"), drafts).ok
+    assert (run.graph["b"].complexity, "new" in run.graph.predecessors("b")) == (5, True)
+
+
+def test_every_answer_says_how_many_edits_are_collected(run: Any) -> None:
+    drafts = Drafts(run)
+    said = [
+        ask("remove_task", None, "draft", id="d"),
+        ask("remove_task", None, "draft", id="nowhere"),
+        ask("remove_task", None, "draft", id="c"),
+        ask("preview_drafts"),
+        ask("pause"),
+        ask("commit_drafts"),
+        ask("remove_task", None, "draft", id="b"),
+        ask("drop_drafts"),
+    ]
+    assert [execute(run, one, drafts).drafts for one in said] == [1, 1, 2, 2, 2, 0, 1, 0]
+
+
+def test_an_edit_is_tried_against_the_version_its_sender_saw(run: Any) -> None:
+    seen = run.snapshot().seq
+    run.revise("b", complexity=3.0)
+    tried = execute(run, ask("revise", seen, "preview", id="b", complexity=4.0))
+    made = execute(run, ask("revise", seen, id="b", complexity=4.0))
+    assert (tried.ok, made.ok) == (False, False)
+    assert tried.reason == made.reason
+    assert execute(run, ask("revise", seen, "preview", id="c", complexity=4.0)).ok
+
+
+def test_a_run_that_is_gone_says_so(kit: Kit) -> None:
+    gone = weakref.proxy(kit.start(PLAN, paused=True))
+    gc.collect()
+    for command in (ask("pause"), ask("history"), ask("remove_task", None, "draft", id="d")):
+        assert execute(gone, command).reason == FORGOTTEN
 
 
 # -- in order ----------------------------------------------------------------------------------------------
@@ -486,6 +563,49 @@ def test_what_waits_for_the_run_does_not_hold_up_a_pause(
     held.go.set()
     assert answers.all.wait(30)
     assert held.times == 3
+
+
+@pytest.mark.parametrize(
+    "command", [ask("at", version=1), ask("revise", None, "preview", id="b", complexity=3.0)]
+)
+def test_a_question_does_not_hold_up_a_pause(run: Any, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, there, answers = Event(), Event(), Answers(1)
+
+    def slow(*_: Any, **__: Any) -> None:
+        there.set()
+        assert go.wait(30)
+        raise InvalidInput("at last")
+
+    monkeypatch.setattr(run, "at", slow)
+    monkeypatch.setattr(run, "preview", slow)
+    inbox = Inbox(run, answers.take)
+    inbox.put(command)
+    assert there.wait(30)
+    inbox.put(ask("pause"))
+    assert answers.all.wait(30)
+    assert [answer.command for answer in answers] == ["pause"]
+    answers.all.clear()
+    answers.wanted = 2
+    go.set()
+    assert answers.all.wait(30)
+    assert answers[-1].reason == "at last"
+
+
+def test_a_lane_goes_on_after_a_failure(caplog: pytest.LogCaptureFixture) -> None:
+    done, over = list[object](), Event()
+
+    def do(thing: object) -> None:
+        done.append(thing)
+        if thing == "bad":
+            raise ZeroDivisionError("boom")
+        over.set()
+
+    lane = Lane("test", do)
+    lane.put("bad")
+    lane.put("good")
+    assert over.wait(30)
+    assert done == ["bad", "good"]
+    assert "boom" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["pause", "step"])

@@ -6,6 +6,7 @@ import gc
 import json
 import math
 import sys
+import threading
 import weakref
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -18,9 +19,10 @@ import pytest
 
 from dyntaskmas_nb import Kit
 from dyntaskmas_nb.errors import AgentError
-from dyntaskmas_nb.ui import live
+from dyntaskmas_nb.ui import display, lane, left, live
 from dyntaskmas_nb.ui import panel as panels
-from dyntaskmas_nb.ui.panel import CALL, CALLS, ERRORS, Panel, mimebundle
+from dyntaskmas_nb.ui.display import mimebundle
+from dyntaskmas_nb.ui.panel import CALL, CALLS, ERRORS, Panel
 from tests.ui.fakes import EVIL, PLAN, ask, strict
 from tests.ui.stage import Stage, alive
 
@@ -87,6 +89,14 @@ def test_an_error_of_the_browser_is_remembered_not_sent_back(run: Any, stage: St
     for _ in range(ERRORS + 5):
         stage.hear("failed", message="x", details="")
     assert len(stage.panel._errors) == ERRORS
+
+
+@pytest.mark.parametrize("id", ["x" * 10_000, ["x"] * 10_000])
+def test_what_is_heard_is_echoed_within_bounds(run: Any, stage: Stage, id: Any) -> None:
+    stage.show(run)
+    heard, answer = stage.take(ask("pause") | {"id": id})
+    assert heard["id"] == answer["id"]
+    assert len(heard["id"]) <= 64
 
 
 def test_a_command_is_heard_then_answered(run: Any, stage: Stage) -> None:
@@ -209,6 +219,73 @@ def test_an_explained_number_is_typeset_beside(run: Any, stage: Stage) -> None:
     assert panel.face.live.math == f"IPY_MODEL_{panel.face.math.model_id}"
 
 
+def test_a_number_that_cannot_be_explained_leaves_no_equation(run: Any, stage: Stage) -> None:
+    panel = stage.show(run)
+    for refused in (
+        ask("explain_number", kind="soul"),
+        ask("explain_number", kind="weight", id="a", to="d"),
+        ask("explain_number", kind=7),
+    ):
+        stage.take(ask("explain_number", kind="weight", id="a", to="b"))
+        assert panel.face.math.value
+        assert not stage.take(refused)[-1]["ok"]
+        assert panel.face.math.value == ""
+
+
+def test_who_joins_is_told_what_is_collected_and_which_versions_there_are(run: Any, stage: Stage) -> None:
+    stage.show(run)
+    assert stage.answer("remove_task", "draft", id="d")["drafts"] == 1
+    stage.answer("pause")
+    version = stage.answer("revise", id="b", complexity=3.0)["version"]
+    stage.hear("join")
+    news = stage.of("news")[-1]
+    assert news["drafts"] == 1
+    assert news["edits"] == run.versions()
+    assert news["edits"][-1] == version
+    for number in range(panels.VERSIONS):
+        run.revise("b", complexity=4.0 + number)
+    stage.hear("join")
+    news = stage.of("news")[-1]
+    assert news["edits"] == run.versions()[-panels.VERSIONS :]
+    assert len(run.versions()) > panels.VERSIONS
+
+
+def test_a_selection_waits_for_nobody(run: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = list[Any]()
+    panel = stage.show(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(lane, "Thread", lambda target, **_: SimpleNamespace(start=lambda: later.append(target)))
+        stage.hear("select", ids=["b"])
+        stage.hear("select", ids=["c"])
+    assert stage.form("Change a task").fields["id"].value != "c", "nothing is done where it is heard"
+    (work,) = later
+    work()
+    assert stage.form("Change a task").fields["id"].value == panel.selected == "c"
+
+
+def test_the_panel_is_free_while_an_answer_is_made(
+    run: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, free = stage.show(run), list[bool]()
+    snapshot = run.snapshot
+
+    def see() -> None:
+        free.append(panel._lock.acquire(blocking=False))
+        if free[-1]:
+            panel._lock.release()
+
+    def looked() -> Any:
+        other = threading.Thread(target=see)
+        other.start()
+        other.join(60)
+        return snapshot()
+
+    monkeypatch.setattr(run, "snapshot", looked)
+    stage.answer("remove_task", "preview", id="d")
+    assert free
+    assert all(free)
+
+
 def test_a_fork_is_shown_below(run: Any, stage: Stage) -> None:
     panel = stage.show(run)
     run.step("completion")
@@ -218,6 +295,11 @@ def test_a_fork_is_shown_below(run: Any, stage: Stage) -> None:
     assert answer["data"] == {"run": fork._run.id}
     assert fork._run is not run
     assert fork._run._panel is fork
+    fork._run.resume()
+    fork._run.result()
+    stage.news()
+    gc.collect()
+    assert fork._run.status == "done", "nobody but its panel holds it"
     assert panel.widget.children[-1] is fork.widget
     assert fork._run.states()["a"] == "done"
     panel.close()
@@ -363,7 +445,8 @@ def test_what_is_under_way_while_it_is_closed_ends_quietly(
         return remove(*args, **given)
 
     run.remove_task = closing
-    stage.press(form, "remove")
+    form.edit.value = "remove_task"
+    stage.press(form, "apply")
     assert "d" not in run.graph
     assert caplog.text == ""
 
@@ -437,12 +520,68 @@ def test_a_panel_that_cannot_be_made_says_so_and_the_html_stays(
     def broken(_: object) -> Panel:
         raise OSError(EVIL)
 
-    monkeypatch.setattr(panels, "Panel", broken)
+    monkeypatch.setattr(display, "Panel", broken)
     shown = mimebundle(run)
     assert shown.keys() == {"text/html", "text/plain"}
     assert shown["text/html"].startswith(run._repr_html_() + "<p>No live panel: ")
     assert not Tags(shown["text/html"]).handlers
     assert "no live panel" in caplog.text
+
+
+@pytest.mark.usefixtures("kernel")
+def test_a_cell_that_is_run_again_frees_the_run_before(stage: Stage) -> None:
+    runs, shown, told, widgets = list[Any](), list[Any](), list[Any](), list[int]()
+    with Kit(home=None, agents={"*": lambda task, context: task.id}) as kit:
+        for _ in range(20):
+            run = kit.start({"subtasks": [{"id": "a"}]})
+            mimebundle(run)
+            run.result(60)
+            kit._parts._drivers[-1].result(60)
+            stage.news()
+            runs.append(weakref.ref(run))
+            shown.append(weakref.ref(run._panel))
+            gc.collect()
+            for thread in threading.enumerate():
+                if thread.name == "dyntaskmas forget":
+                    thread.join(60)
+            told += stage.of("failure")
+            stage.sent.clear()
+            widgets.append(alive())
+        gc.collect()
+        assert left.FORGOTTEN in {failure["message"] for failure in told}
+        assert sum(one() is not None for one in runs) <= 2
+        assert sum(one() is not None for one in shown) <= 2
+        assert len(set(widgets[left.KEPT + 2 :])) == 1, "no widget more"
+        assert len(kit._parts._wirings) <= 2, "nor an engine"
+
+
+@pytest.mark.usefixtures("kernel")
+def test_a_run_that_goes_on_is_held_by_its_panel(stage: Stage) -> None:
+    run = Kit(clock="virtual", home=None).start(PLAN, paused=True)
+    mimebundle(run)
+    there = weakref.ref(run)
+    del run
+    gc.collect()
+    again = there()
+    assert again is not None
+    again.resume()
+    assert again.result()
+    live = again._panel.face.live
+    del again
+    stage.news()
+    gc.collect()
+    assert there() is None
+    for thread in threading.enumerate():
+        if thread.name == "dyntaskmas forget":
+            thread.join(60)
+    assert stage.of("failure")[-1]["message"] == left.FORGOTTEN
+    live._handle_custom_msg(ask("pause") | {"id": "late"}, [])
+    assert strict(stage.of("answer")[-1]) == {
+        "kind": "answer",
+        "id": "late",
+        "ok": False,
+        "reason": left.FORGOTTEN,
+    }
 
 
 def test_a_saved_notebook_holds_no_script_of_a_run(run: Any, stage: Stage) -> None:

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from dyntaskmas_nb import Kit
+from dyntaskmas_nb.core.task import TaskState
 from dyntaskmas_nb.ui import pulse as pulses
 from dyntaskmas_nb.ui.pulse import KEPT, PACE, SHARE, Pulse
 from tests.ui.fakes import PLAN, strict
@@ -111,6 +112,33 @@ def test_it_looks_once_for_each_news_at_its_pace(run: Any, pulse: Pulse, time: T
     time.now += PACE
     assert pulse.wait(then.seq) == 0
     assert pulse.beat(then)["samples"]
+
+
+@pytest.mark.parametrize(
+    ("clock", "status", "state", "goes_on"),
+    [
+        ("real", "running", "running", True),
+        ("real", "paused", "running", True),
+        ("real", "planning", "running", True),
+        ("real", "paused", "ready", False),
+        ("real", "planning", "ready", False),
+        ("real", "interrupted", "running", False),
+        ("virtual", "running", "running", False),
+    ],
+)
+def test_it_looks_again_while_real_time_passes_for_a_task(
+    run: Any, time: Time, monkeypatch: pytest.MonkeyPatch, clock: str, status: Any, state: Any, goes_on: bool
+) -> None:
+    monkeypatch.setattr(type(run), "clock", clock)
+    now = run.snapshot()
+    view = replace(now.tasks["a"], state=TaskState(state))
+    now = replace(now, status=status, tasks={**now.tasks, "a": view})
+    pulse = Pulse(run, time)
+    told = pulse.beat(now)
+    assert bool(told) is (status != "planning" or goes_on)
+    assert pulse.wait(now.seq) == (PACE if goes_on else math.inf)
+    time.now += PACE
+    assert bool(pulse.beat(now)) is goes_on
 
 
 def test_the_more_a_look_costs_the_longer_it_rests(run: Any, pulse: Pulse, time: Time) -> None:

@@ -47,7 +47,7 @@ class Browser:
 
 def ours() -> list[threading.Thread]:
     """Threads of panels."""
-    names = {f"dyntaskmas {name}" for name in ("commands", *WAITING_FOR)}
+    names = {f"dyntaskmas {name}" for name in ("commands", "questions", "selections", *WAITING_FOR)}
     return [one for one in threading.enumerate() if isinstance(one, threading.Timer) or one.name in names]
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.snapshot import AgentView, Entry, Snapshot, TaskView
 from dyntaskmas_nb.core.task import Task, TaskState
-from dyntaskmas_nb.view.html import asset, fragment, to_html, vis_network
+from dyntaskmas_nb.view.html import asset, foreign, fragment, listing, to_html, vis_network
 from dyntaskmas_nb.view.network import model
 from tests.view.runs import make, travel
 
@@ -148,3 +148,11 @@ def test_large_runs_are_cut_and_say_so_and_the_fragment_has_no_script() -> None:
 def test_an_empty_run_is_drawn() -> None:
     assert "0 of 0 done" in fragment(make(), {})
     assert "None yet." in to_html(make(), {})
+
+
+def test_no_dollar_sign_is_an_equation_to_a_notebook() -> None:
+    run = make(["$a$"])
+    for piece in (fragment(run, {}), listing("$a$", ("$b$",), [("$c$",)])):
+        assert re.match(r'<div class="dyntask tex2jax_ignore mathjax_ignore">', piece)
+        assert piece.endswith("</div>")
+    assert foreign("$a$ and $b$") == '<bdi class="tex2jax_ignore mathjax_ignore">$a$ and $b$</bdi>'

@@ -16,10 +16,11 @@ const DASHES = [null, "6 3", "2 3", "8 3 2 3", "12 4", "4 4", "1 4", "10 2"];
 
 /**
  * Charts and table. Drawn while it is seen, or as `shown` says where that is set.
- * @param {Store} store @returns {import("./types").View & {shown?: boolean}}
+ * @param {Store} store @param {{explain: (kind: string, id: string, to: string) => unknown}} face
+ * @returns {import("./types").View & {shown?: boolean}}
  */
-export function metricsView(store) {
-  const explain = (/** @type {string} */ name, /** @type {string} */ of) => /** @type {any} */ (store).explain?.("metric", name, of);
+export function metricsView(store, face = store) {
+  const explain = (/** @type {string} */ name, /** @type {string} */ of) => face.explain("metric", name, of);
   const plots = charts(store.scene).map(() => plot(explain)), table = figureTable(explain);
   const el = h("div", { class: "dt-metrics" }, h("div", { class: "dt-charts" }, plots.map((one) => one.el)), table.el);
   const draw = () => {

@@ -14,8 +14,8 @@ const CONTROLS = [
 ];
 const LIVE = new Set(["planning", "running", "paused"]);
 
-/** @param {import("./store").Store} store @returns {import("./types").View} */
-export function controlsView(store) {
+/** @param {import("./store").Store} store @param {import("./types").Face} face @returns {import("./types").View} */
+export function controlsView(store, face) {
   const standing = h("div", { class: "dt-standing" });
   const said = h("div", { class: "dt-note", role: "status", "aria-live": "polite" });
   const waiting = h("span", { class: "dt-waiting" });
@@ -52,22 +52,33 @@ export function controlsView(store) {
   };
   const timer = setInterval(busy, 100);
 
-  function clock() {
-    const live = store.live, past = store.past;
-    const moment = past ? h("b", { class: "dt-past" }, `as it was at event ${past.version}, ${seconds(past.t)} `) : null;
-    const gone = store.connected ? null : h("b", { class: "dt-refused", role: "alert" }, "The kernel is gone: this is the last that was heard of the run. Run the cell again. ");
-    fill(standing, [gone, moment, h("b", {}, store.scene.status), " ", h("span", {}, store.scene.standing.replace(`${store.scene.status} · `, "")),
-      live.forecast && !past && LIVE.has(live.status) ? [" · ", h("button", { type: "button", class: "dt-number", "data-number": "expected end", title: "Explain this number", onclick: () => store.explain("expected end") }, `expected end ${seconds(expectedEnd(live))}`)] : null,
-      store.scene.reason ? h("div", { class: "dt-reason" }, h("bdi", {}, store.scene.reason)) : null,
-      live.proposals.filter(() => !past).map((one) => h("div", { class: "dt-proposal" }, `The AWM proposes: ${one.name} (${seconds(one.gain)} sooner). ${one.reason} `,
-        h("button", { type: "button", class: "dt-button", "data-command": "accept", onclick: () => store.act("accept", { number: one.number }) }, "Accept")))]);
+  const place = { gone: h("b", { class: "dt-refused", role: "alert" }), past: h("b", { class: "dt-past" }), status: h("b"), counts: h("span"), reason: h("div", { class: "dt-reason" }), proposals: h("div") };
+  const end = h("button", { type: "button", class: "dt-number", "data-number": "expected end", title: "Explain this number", onclick: () => face.explain("expected end") });
+  standing.append(place.gone, place.past, place.status, " ", place.counts, end, place.reason, place.proposals);
+  let proposed = "", told = /** @type {any} */ (null);
+
+  /** Change the words alone: what is pressed or read aloud stays where it is. */
+  function words() {
+    const { live, past, scene } = store, foretold = live.forecast && !past && LIVE.has(live.status);
+    say(place.gone, store.connected ? "" : "The kernel is gone: this is the last that was heard of the run. Run the cell again. ");
+    say(place.past, past ? `as it was at event ${past.version}, ${seconds(past.t)} ` : "");
+    say(place.status, scene.status);
+    say(place.counts, scene.standing.replace(`${scene.status} · `, "") + (foretold ? " · " : ""));
+    end.hidden = !foretold;
+    say(end, foretold ? `expected end ${seconds(expectedEnd(live))}` : "");
+    say(place.reason, scene.reason);
+    place.reason.hidden = !scene.reason;
+    const stamp = JSON.stringify(past ? [] : live.proposals);
+    if (stamp !== proposed) fill(place.proposals, (past ? [] : live.proposals).map((one) => h("div", { class: "dt-proposal" }, `The AWM proposes: ${one.name} (${seconds(one.gain)} sooner). ${one.reason} `,
+      h("button", { type: "button", class: "dt-button", "data-command": "accept", onclick: () => store.act("accept", { number: one.number }) }, "Accept"))));
+    proposed = stamp;
   }
 
   return {
     el,
     update(what) {
       busy();
-      if (what.scene || what.rows === null || what.rows.size) clock();
+      if (what.scene || what.rows === null || what.rows.size) words();
       const live = store.live, running = LIVE.has(live.status);
       for (const { el: button, when } of buttons)
         button.disabled = !store.connected || (when === "running" ? live.status !== "running" && live.status !== "planning" : when === "paused" ? live.status !== "paused" : when === "live" && !running);
@@ -76,6 +87,8 @@ export function controlsView(store) {
       if (document.activeElement !== policy && live.settings.policy) policy.value = live.settings.policy;
       if (document.activeElement !== awm && live.settings.awm) awm.value = live.settings.awm;
       const answer = store.said;
+      if (answer === told) return;
+      told = answer;
       fill(said, answer && [
         h("span", { class: answer.ok ? "dt-made" : "dt-refused" }, answer.ok ? "✓ " : "✗ refused: "),
         h("bdi", { class: "dt-lines" }, answer.ok ? answer.what : answer.reason), answer.version !== null && answer.version !== undefined && answer.ok ? ` (version ${answer.version}) ` : " ",
@@ -84,6 +97,9 @@ export function controlsView(store) {
     destroy() { clearInterval(timer); },
   };
 }
+
+/** @param {HTMLElement} el @param {string} text */
+const say = (el, text) => { if (el.textContent !== text) el.textContent = text; };
 
 /** Seconds: as foretold; later by as long as the run stands still, and never before now.
  * @param {import("./types").Scene} scene */

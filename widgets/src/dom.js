@@ -18,6 +18,27 @@ export function h(tag, props = {}, ...children) {
   return el;
 }
 
+/** The event that carries an error of a listener up to the panel. */
+export const FAULT = "dt-fault";
+
+/** `listener`, whose errors, thrown at once or later, are shown by the panel around `el`.
+ * @template {any[]} A @param {Element} el @param {(...args: A) => any} listener @returns {(...args: A) => any} */
+export function guarded(el, listener) {
+  const failed = (/** @type {any} */ error) => {
+    if (!el.isConnected) console.error(error);
+    el.dispatchEvent(new CustomEvent(FAULT, { bubbles: true, detail: error }));
+  };
+  return (...args) => {
+    try {
+      const made = listener(...args);
+      if (typeof made?.catch === "function") made.catch(failed);
+      return made;
+    } catch (error) {
+      failed(error);
+    }
+  };
+}
+
 /** The hover text of an SVG element. @param {string} text @returns {Element} */
 export function hover(text) {
   const el = document.createElementNS(SVG, "title");
@@ -28,7 +49,7 @@ export function hover(text) {
 /** Set properties as `h` does. @param {any} el @param {Record<string, any>} props */
 export function set(el, props) {
   for (const [name, value] of Object.entries(props)) {
-    if (name.startsWith("on")) el.addEventListener(name.slice(2), value);
+    if (name.startsWith("on")) el.addEventListener(name.slice(2), guarded(el, value));
     else if (name === "value" || name === "checked" || name === "disabled" || name === "hidden") el[name] = value;
     else if (value === null || value === undefined || value === false) el.removeAttribute(name);
     else el.setAttribute(name, value === true ? "" : String(value));

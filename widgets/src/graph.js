@@ -1,13 +1,15 @@
 // The task graph on a canvas: seen, searched, and edited by hand. Every edit is a proposal first.
 import { Network } from "vis-network";
 import { DataSet } from "vis-data";
-import { fill, h, seconds } from "./dom.js";
+import { fill, guarded, h, seconds } from "./dom.js";
 import { ends, ghosts, going, named, picture } from "./picture.js";
 
 /** Above so many tasks edges are straight and disappear while the picture is moved. */
 const MANY = 300;
 /** Pixels left of a node that are its margin, where a click sets a breakpoint. */
 const MARGIN = 18;
+/** Milliseconds within which two clicks are one double click. */
+const TWICE = 400;
 const FIT = { animation: false, maxZoomLevel: 1.3 };
 
 /** @param {HTMLElement} el */
@@ -24,8 +26,8 @@ function hex(colour) {
 
 /**
  * @param {import("./store").Store} store
- * @param {{propose: (command: string, args: object) => void}} editing
- * @returns {import("./types").View & {network: any}}
+ * @param {import("./types").Face} editing
+ * @returns {import("./types").View}
  */
 export function graphView(store, editing) {
   const box = h("div", { class: "dt-canvas", tabindex: 0, role: "group", "aria-label": "Task graph; the table holds the same" });
@@ -47,7 +49,7 @@ export function graphView(store, editing) {
     search, Object.values(selects), note);
   const el = h("div", { class: "dt-graph" }, bar, h("div", { class: "dt-stage" }, box, inline));
   /** @type {any} */ const nodes = new DataSet(), edges = /** @type {any} */ (new DataSet());
-  let theme = themeOf(document.body), drawing = false, fitted = 0, touched = false, picked = "", frame = 0;
+  let theme = themeOf(document.body), drawing = false, fitted = 0, touched = false, picked = "", frame = 0, toggled = -TWICE;
   /** @type {Set<string> | null} */ let stale = null;
   let shown = { nodes: new Map(), edges: new Map() };
   /** @type {{x: number, y: number} | null} */ let wanted = null;
@@ -56,11 +58,13 @@ export function graphView(store, editing) {
   const network = new Network(box, /** @type {any} */ ({ nodes, edges }), options(false));
   box.dtNetwork = network; // where a task stands on the page, for whoever steers it by mouse: tests
 
+  const on = (/** @type {any} */ name, /** @type {(event: any) => void} */ act) => network.on(name, guarded(box, act));
+
   function options(/** @type {boolean} */ many) {
     const font = { color: theme.ink, strokeWidth: 3, strokeColor: theme.paper };
     return {
       physics: false, autoResize: true, layout: { improvedLayout: false },
-      interaction: { hover: true, tooltipDelay: 150, keyboard: { enabled: true, bindToWindow: false }, hideEdgesOnDrag: many, hideEdgesOnZoom: many, zoomSpeed: 0.6 },
+      interaction: { hover: true, tooltipDelay: 150, keyboard: { enabled: true, bindToWindow: false }, hideEdgesOnDrag: many, hideEdgesOnZoom: many, zoomSpeed: 0.6, dragNodes: false },
       nodes: { font: { ...font, size: 14 } },
       edges: { font: { ...font, size: 12, align: "top" }, arrows: { to: { enabled: true, scaleFactor: 0.6 } }, smooth: !many && { enabled: true, type: "cubicBezier", forceDirection: "horizontal", roundness: 0.4 } },
       manipulation: { enabled: false, addEdge: joined },
@@ -93,7 +97,7 @@ export function graphView(store, editing) {
   inline.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     event.stopPropagation();
     if (event.key === "Escape") inline.hidden = true;
-    if (event.key !== "Enter" || !inline.value.trim()) return;
+    if (event.key !== "Enter" || event.isComposing || !inline.value.trim()) return;
     inline.hidden = true;
     entered(inline.value.trim());
   });
@@ -106,7 +110,9 @@ export function graphView(store, editing) {
 
   function rename(/** @type {string} */ id) {
     const row = store.scene.rows.get(id);
-    if (row) ask(row.description, (description) => editing.propose("revise", { id, description }), network.getPosition(named(id)));
+    if (!row) return;
+    if (row.description.endsWith("…")) return store.refuse("This text is longer than can be edited here; the form below has all of it.");
+    ask(row.description, (description) => editing.propose("revise", { id, description }), shown.nodes.has(named(id)) ? network.getPosition(named(id)) : null);
   }
 
   function remove() {
@@ -116,7 +122,7 @@ export function graphView(store, editing) {
   }
 
   function fold() {
-    const group = store.scene.rows.get(store.selected)?.group, folded = new Set(store.filter.folded);
+    const folded = new Set(store.filter.folded), group = store.scene.rows.get(store.selected)?.groups.find((one) => !folded.has(one));
     if (group) folded.add(group); else folded.clear();
     store.narrow({ folded });
   }
@@ -132,7 +138,7 @@ export function graphView(store, editing) {
     return "";
   }
 
-  network.on("click", (/** @type {any} */ event) => {
+  on("click", (/** @type {any} */ event) => {
     const id = event.nodes[0] ?? "", spot = event.pointer.canvas;
     picked = id ? "" : event.edges[0] ?? "";
     const beside = id ? "" : margin(spot);
@@ -140,24 +146,26 @@ export function graphView(store, editing) {
     if (id.startsWith("g:")) return store.narrow({ folded: new Set([...store.filter.folded].filter((group) => group !== id.slice(2))) });
     store.select(id.startsWith("t:") ? id.slice(2) : "");
   });
-  for (const by of /** @type {("zoom" | "dragStart")[]} */ (["zoom", "dragStart"])) network.on(by, () => { touched = true; });
-  network.on("hoverNode", (/** @type {any} */ event) => {
+  for (const by of ["zoom", "dragStart"]) on(by, () => { touched = true; });
+  on("hoverNode", (/** @type {any} */ event) => {
     const slack = store.scene.forecast?.slack?.[event.node.slice(2)], row = store.scene.rows.get(event.node.slice(2));
     if (row && slack !== undefined) nodes.update({ id: event.node, title: `${row.node.title}\nslack: ${seconds(slack)}` });
   });
-  network.on("doubleClick", (/** @type {any} */ event) => {
+  on("doubleClick", (/** @type {any} */ event) => {
     const id = event.nodes[0] ?? "";
     if (id.startsWith("t:")) rename(id.slice(2));
-    else if (!event.edges.length) ask("", (text) => add(text, event.pointer.canvas), event.pointer.canvas);
+    else if (!event.edges.length && !margin(event.pointer.canvas)) ask("", (text) => add(text, event.pointer.canvas), event.pointer.canvas);
   });
-  network.on("afterDrawing", (/** @type {CanvasRenderingContext2D} */ ctx) => {
+  on("afterDrawing", (/** @type {CanvasRenderingContext2D} */ ctx) => {
     for (const row of store.scene.rows.values()) {
       if (!row.breakpoint || !shown.nodes.has(named(row.id))) continue;
-      const at = network.getPosition(named(row.id));
-      ctx.beginPath();
-      ctx.arc(at.x + (row.breakpoint === "after" ? 1 : -1) * (row.node.size + 12), at.y, 6, 0, 2 * Math.PI);
+      const at = network.getPosition(named(row.id)), sides = { before: [-1], after: [1], both: [-1, 1] }[row.breakpoint] ?? [];
       ctx.fillStyle = "#d5461e";
-      ctx.fill();
+      for (const side of sides) {
+        ctx.beginPath();
+        ctx.arc(at.x + side * (row.node.size + 12), at.y, 6, 0, 2 * Math.PI);
+        ctx.fill();
+      }
     }
   });
   box.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
@@ -171,15 +179,16 @@ export function graphView(store, editing) {
   });
 
   function toggle(/** @type {string} */ id) {
-    const on = !["before", "both"].includes(store.scene.rows.get(id)?.breakpoint ?? "");
-    store.act("break_at", { id, when: "before", on });
+    const row = store.scene.rows.get(id), now = store.now();
+    if (row && now - toggled > TWICE) store.toggleBreakpoint(row).catch((error) => store.failed(error));
+    toggled = now;
   }
 
   /** Draw the rows in `only`, or all (null), in one go. */
   function draw(/** @type {Set<string> | null} */ only) {
     const scene = store.scene, all = [...scene.rows.values()], passing = new Set(store.rows().map((row) => row.id));
     const folded = store.filter.folded;
-    const fade = (/** @type {string} */ id) => !passing.has(id) && !folded.has(scene.rows.get(id)?.group ?? "\0");
+    const fade = (/** @type {string} */ id) => !passing.has(id);
     if (folded.size) only = null;
     const made = picture(all, { folded, near: store.near, selected: store.selected, theme, fade, known: (id) => scene.rows.get(id), only });
     if (only) {
@@ -228,6 +237,7 @@ export function graphView(store, editing) {
     if (!store.preview?.accepted) return;
     const made = ghosts(store.preview, theme), gone = going(store.preview);
     if (wanted && made.nodes.length === 1) Object.assign(made.nodes[0], wanted);
+    if (!made.nodes.length) wanted = null;
     ghostly = made.nodes.map((node) => node.id);
     ghostlyEdges = made.edges.map((edge) => edge.id);
     nodes.update(made.nodes);
@@ -239,13 +249,14 @@ export function graphView(store, editing) {
   function choices() {
     const rows = [...store.scene.rows.values()];
     for (const name of /** @type {("state" | "role" | "agent")[]} */ (["state", "role", "agent"])) {
-      const values = [...new Set(rows.map((row) => row[name]).filter(Boolean))].sort();
+      const values = [...new Set([store.filter[name], ...rows.map((row) => row[name])].filter(Boolean))].sort();
       const select = selects[name];
       if (select.dataset.values === values.join("\n")) continue;
       select.dataset.values = values.join("\n");
       fill(select, h("option", { value: "" }, `any ${name}`), values.map((value) => h("option", { value }, value)));
       select.value = store.filter[name];
     }
+    if (search.value !== store.filter.text) search.value = store.filter.text;
   }
 
   function update(/** @type {import("./types").Change} */ what) {
@@ -278,5 +289,5 @@ export function graphView(store, editing) {
   });
   sizing.observe(box);
   queueMicrotask(repaint);
-  return { el, update, network, destroy() { watching.disconnect(); sizing.disconnect(); cancelAnimationFrame(frame); network.destroy(); } };
+  return { el, update, destroy() { watching.disconnect(); sizing.disconnect(); cancelAnimationFrame(frame); network.destroy(); } };
 }

@@ -3,11 +3,17 @@ import { fill, h, seconds } from "./dom.js";
 
 /** Rows of the event table that are drawn at most, the latest. */
 const ROWS = 300;
+/** Milliseconds between two looks at the events at least. */
+const PAUSE = 1000;
+
+let faces = 0;
 
 /** @param {import("./store").Store} store @returns {import("./types").View} */
 export function historyView(store) {
   const slider = h("input", { type: "range", min: 0, max: 0, value: 0, class: "dt-slider", "aria-label": "Event of the run", oninput: () => go(Number(slider.value)) });
-  const where = h("output", {});
+  const where = h("output", {}), versions = h("datalist", { id: `dt-versions-${store.face}-${(faces += 1)}` });
+  slider.setAttribute("list", versions.id);
+  let marked = /** @type {number[]} */ ([]);
   const button = (/** @type {string} */ name, /** @type {string} */ label, /** @type {() => void} */ act) => h("button", { type: "button", class: "dt-button", "data-history": name, onclick: act }, label);
   const fork = button("fork", "Fork a new run from here", async () => {
     const version = store.past?.version;
@@ -15,9 +21,9 @@ export function historyView(store) {
   });
   const body = h("tbody"), note = h("p", { class: "dt-soft" });
   const el = h("div", { class: "dt-history" },
-    h("div", { class: "dt-buttons" }, button("back", "◂", () => go(at() - 1)), slider, button("on", "▸", () => go(at() + 1)), button("now", "Back to the present", () => leave()), fork, where),
+    h("div", { class: "dt-buttons" }, button("back", "◂", () => go(at() - 1)), slider, button("on", "▸", () => go(at() + 1)), versions, button("now", "Back to the present", () => leave()), fork, where),
     note, h("div", { class: "dt-table", tabindex: 0, role: "region", "aria-label": "Events" }, h("table", {}, h("thead", {}, h("tr", {}, ["event", "time", "by", "what", "consequence"].map((name) => h("th", { scope: "col" }, name)))), body)));
-  let busy = false, wanted = /** @type {number | null} */ (null), known = -1, loading = false;
+  let busy = false, turn = 0, wanted = /** @type {number | null} */ (null), known = -1, loaded = -PAUSE, loading = false;
 
   const at = () => (store.past ? Number(slider.value) : store.live.version - 1);
 
@@ -30,8 +36,9 @@ export function historyView(store) {
     while (wanted !== null) {
       const asked = /** @type {number} */ (wanted);
       wanted = null;
-      const answer = await store.ask("at", { version: asked });
-      if (!answer.ok) store.said = answer;
+      const began = turn, answer = await store.ask("at", { version: asked });
+      if (began !== turn) continue; // back in the present meanwhile
+      if (!answer.ok) store.tell(answer);
       else if (answer.data) store.show({ ...answer.data, version: asked, clock: store.live.clock, policies: store.live.policies });
       fill(where, `event ${asked} of ${store.live.version - 1}`, answer.data ? `, ${seconds(answer.data.t)}` : "");
     }
@@ -40,6 +47,8 @@ export function historyView(store) {
   }
 
   function leave() {
+    turn += 1;
+    wanted = null;
     store.show(null);
     fill(where);
     slider.value = slider.max;
@@ -47,8 +56,9 @@ export function historyView(store) {
   }
 
   async function load() {
-    if (loading || known === store.live.version) return;
+    if (loading || known === store.live.version || store.now() - loaded < PAUSE) return;
     loading = true;
+    loaded = store.now();
     known = store.live.version;
     const answer = await store.ask("history");
     loading = false;
@@ -68,6 +78,8 @@ export function historyView(store) {
     el,
     update() {
       slider.max = String(Math.max(0, store.live.version - 1));
+      if (marked !== store.live.edits) fill(versions, store.live.edits.map((edit) => h("option", { value: edit })));
+      marked = store.live.edits;
       if (!store.past) slider.value = slider.max;
       if (el.offsetParent !== null) load().catch((error) => store.failed(error));
     },

@@ -5,7 +5,7 @@ const ACTIONS = [["cancel", "Cancel"], ["retry", "Retry"], ["approve", "Approve"
 
 /**
  * @param {import("./store").Store} store
- * @param {{propose: (command: string, args: object) => void}} editing
+ * @param {import("./types").Face} editing
  * @returns {import("./types").View}
  */
 export function taskView(store, editing) {
@@ -19,7 +19,7 @@ export function taskView(store, editing) {
     if (!row) return fill(el, h("p", { class: "dt-soft" }, "Select a task: in the graph, the table or the timeline."));
     const slack = slackShown = slackOf(row.id);
     const figure = (/** @type {string} */ kind, /** @type {string} */ text, to = "") =>
-      h("button", { type: "button", class: "dt-number", "data-number": kind, title: "Explain this number", onclick: () => (to ? store.explain(kind, to, row.id) : store.explain(kind, row.id)) }, text);
+      h("button", { type: "button", class: "dt-number", "data-number": kind, title: "Explain this number", onclick: () => (to ? editing.explain(kind, to, row.id) : editing.explain(kind, row.id)) }, text);
     const facts = [
       ["state", [h("span", { style: `color:${row.colour}` }, row.mark), ` ${row.state}${row.attempt > 1 ? `, attempt ${row.attempt}` : ""}`]],
       ["why", row.reason], ["role", row.role], ["agent", row.agent], ["priority", figure("priority", number(row.priority, 4))],
@@ -35,7 +35,7 @@ export function taskView(store, editing) {
       h("dl", {}, facts.filter(([, value]) => (Array.isArray(value) ? value.length : value)).map(([name, value]) => [h("dt", {}, name), h("dd", {}, typeof value === "string" ? h("bdi", {}, value) : value)])),
       h("div", { class: "dt-buttons" }, ACTIONS.map(([name, label]) => h("button", { type: "button", class: "dt-button", "data-command": name, onclick: () => store.act(name, { id: row.id }) }, label)),
         h("button", { type: "button", class: "dt-button", "data-tool": "remove", onclick: () => editing.propose("remove_task", { id: row.id }) }, "Remove …"),
-        h("button", { type: "button", class: "dt-button", "data-command": "break", onclick: () => store.act("break_at", { id: row.id, when: "before", on: !row.breakpoint }) }, row.breakpoint ? "No breakpoint" : "Breakpoint"),
+        h("button", { type: "button", class: "dt-button", "data-command": "break", onclick: () => store.toggleBreakpoint(row) }, row.breakpoint ? "No breakpoint" : "Breakpoint"),
         h("button", { type: "button", class: "dt-button", "data-command": "explain", onclick: () => { asked = ""; explain(row.id, why); } }, "Why? Explain it")), why);
     if (!store.past) explain(row.id, why);
   }

@@ -21,8 +21,8 @@ export function codeView(store) {
   };
 }
 
-/** @param {import("./store").Store} store @returns {import("./types").View} */
-export function errorsView(store) {
+/** @param {import("./store").Store} store @param {import("./types").Face} face @returns {import("./types").View} */
+export function errorsView(store, face) {
   /** Folded, and asked for when it is unfolded. */
   function traceback(/** @type {string} */ id) {
     const text = h("pre", {}, "…"), el = h("details", {}, h("summary", {}, "traceback"), text);
@@ -42,7 +42,7 @@ export function errorsView(store) {
       if (stamp === shown) return;
       shown = stamp;
       const tasks = failed.map((row) => h("div", { class: "dt-failure", role: "alert" }, h("b", {}, "task ", h("bdi", {}, row.id)), ` ${row.state === "failed" ? "failed" : "was skipped, as it failed and is not critical"}${row.attempt > 1 ? ` at attempt ${row.attempt}` : ""}: `, h("bdi", {}, row.reason), traceback(row.id),
-        h("div", { class: "dt-buttons" }, h("button", { type: "button", class: "dt-button", onclick: () => store.act("retry", { id: row.id }) }, "Retry"), h("button", { type: "button", class: "dt-button", onclick: () => { store.select(row.id); store.turn?.("task"); } }, "Show the task"))));
+        h("div", { class: "dt-buttons" }, h("button", { type: "button", class: "dt-button", onclick: () => store.act("retry", { id: row.id }) }, "Retry"), h("button", { type: "button", class: "dt-button", onclick: () => { store.select(row.id); face.turn("task"); } }, "Show the task"))));
       const others = store.live.failures.map((one) => h("div", { class: "dt-failure", role: "alert" }, h("b", {}, one.where, one.task ? ` (task ${one.task})` : ""), ": ", h("bdi", {}, one.message),
         one.details ? h("details", {}, h("summary", {}, "traceback"), h("pre", {}, one.details)) : null)).reverse();
       fill(el, tasks.length || others.length ? [tasks, others, h("p", { class: "dt-soft" }, "In a cell: ", h("code", {}, "run.raise_if_failed()"))] : h("p", { class: "dt-soft" }, "Nothing has gone wrong."));

@@ -4,7 +4,7 @@ import { agentsView, codeView, errorsView } from "./journal.js";
 import { contextView } from "./context.js";
 import { controlsView } from "./controls.js";
 import { explainView, taskView } from "./inspector.js";
-import { fill, h } from "./dom.js";
+import { FAULT, fill, h } from "./dom.js";
 import { graphView } from "./graph.js";
 import { historyView } from "./history.js";
 import { metricsView } from "./charts.js";
@@ -19,6 +19,8 @@ const TABS = [
   ["graph", "Graph"], ["task", "Task"], ["table", "Table"], ["timeline", "Timeline"], ["metrics", "Metrics"], ["context", "Context"],
   ["history", "History"], ["explain", "Explain"], ["agents", "Agents"], ["code", "Code"], ["errors", "Errors"],
 ];
+
+let faces = 0;
 
 /** The equation of the explained number, typeset by the notebook: a child widget's view. */
 async function typeset(/** @type {any} */ model) {
@@ -41,23 +43,32 @@ export default () => {
         store.failed(error);
       }
     });
-    model.on("comm_live_update", () => { store.connected = model.comm_live ?? false; store.changed({ scene: true }); });
+    model.on("comm_live_update", () => { if (!(model.comm_live ?? false)) store.lose(); });
+    store.after = (then) => requestAnimationFrame(() => setTimeout(then));
     model.send({ id: "", command: "join", args: {} });
   }
 
   /** @param {{model: any, el: HTMLElement}} context */
   function render({ model, el }) {
-    const proposal = proposalView(store), editing = { propose: proposal.propose };
+    const proposal = proposalView(store);
+    /** @type {import("./types").Face} */
+    const face = {
+      propose: (command, args) => (store.past ? store.refuse("You are looking at the past: go back to the present first (History).") : proposal.propose(command, args)),
+      explain: (kind, id, to) => store.explain(kind, id, to).then(() => turn("explain")),
+      turn: (tab) => turn(tab),
+    };
     /** @type {Record<string, import("./types").View>} */
     const views = {
-      graph: graphView(store, editing), task: taskView(store, editing), table: tableView(store), timeline: timelineView(store), metrics: metricsView(store),
+      graph: graphView(store, face), task: taskView(store, face), table: tableView(store, face), timeline: timelineView(store), metrics: metricsView(store, face),
       context: contextView(store), history: historyView(store), explain: explainView(store, () => typeset(model)), agents: agentsView(store),
-      code: codeView(store), errors: errorsView(store),
+      code: codeView(store), errors: errorsView(store, face),
     };
-    const controls = controlsView(store);
+    /** @type {Map<object, string>} */ const reported = new Map();
+    const controls = controlsView(store, face);
     let current = "graph", split = /** @type {boolean | null} */ (null), chosen = /** @type {boolean | null} */ (null);
-    const panes = new Map(TABS.map(([name]) => [name, h("div", { class: "dt-pane", role: "tabpanel", "data-pane": name, hidden: true }, views[name].el)]));
-    const tabs = TABS.map(([name, label]) => h("button", { type: "button", role: "tab", "data-tab": name, class: "dt-tab", onclick: () => turn(name) }, label));
+    const place = (faces += 1);
+    const panes = new Map(TABS.map(([name, label]) => [name, h("div", { class: "dt-pane", role: "tabpanel", id: `dt-${store.face}-${place}-${name}`, "aria-label": label, "data-pane": name, hidden: true }, views[name].el)]));
+    const tabs = TABS.map(([name, label]) => h("button", { type: "button", role: "tab", "data-tab": name, "aria-controls": panes.get(name).id, class: "dt-tab", onclick: () => turn(name) }, label));
     const arrange = h("button", { type: "button", class: "dt-button", "data-command": "arrange", onclick: () => { chosen = !split; lay(); } });
     const strip = h("div", { class: "dt-tabs", role: "tablist", "aria-label": "Parts of the panel", onkeydown: (/** @type {KeyboardEvent} */ event) => {
       const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
@@ -66,11 +77,11 @@ export default () => {
       const next = shown[(at + step + shown.length) % shown.length];
       next.focus();
       turn(next.dataset.tab);
-    } }, tabs, arrange);
+    } }, tabs);
     const left = h("div", { class: "dt-left" }), right = h("div", { class: "dt-right" });
-    const handle = h("div", { class: "dt-handle", role: "separator", tabindex: 0, "aria-label": "Width of the graph", "aria-orientation": "vertical" });
+    const handle = h("div", { class: "dt-handle", role: "separator", tabindex: 0, "aria-label": "Width of the graph", "aria-orientation": "vertical", "aria-valuemin": 20, "aria-valuemax": 80, "aria-valuenow": 58 });
     const main = h("div", { class: "dt-main" }, left, handle, right);
-    const root = h("div", { class: "dyntask-live" }, controls.el, proposal.el, strip, main);
+    const root = h("div", { class: "dyntask-live" }, controls.el, proposal.el, h("div", { class: "dt-strip" }, strip, arrange), main);
 
     function lay() {
       const wide = chosen ?? root.clientWidth >= WIDE;
@@ -101,8 +112,10 @@ export default () => {
       for (const view of [controls, proposal, ...Object.values(views)]) {
         try {
           view.update(what);
-        } catch (error) {
-          if (store.live.failures.length < 50) queueMicrotask(() => store.failed(error));
+        } catch (error) { // once, however often it fails in the same way
+          const words = String(error), known = reported.get(view);
+          reported.set(view, words);
+          if (known !== words) queueMicrotask(() => store.failed(error));
         }
       }
       const wrong = store.live.failures.length + [...store.live.rows.values()].reduce((sum, row) => sum + Number(row.state === "failed"), 0);
@@ -113,7 +126,9 @@ export default () => {
 
     function drag(/** @type {number} */ x) {
       const box = main.getBoundingClientRect();
-      main.style.setProperty("--dt-left", `${Math.max(20, Math.min(80, (100 * (x - box.left)) / box.width))}%`);
+      const share = Math.round(Math.max(20, Math.min(80, (100 * (x - box.left)) / box.width)));
+      main.style.setProperty("--dt-left", `${share}%`);
+      handle.setAttribute("aria-valuenow", share);
     }
     handle.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
       handle.setPointerCapture(event.pointerId);
@@ -127,8 +142,8 @@ export default () => {
 
     // JupyterLab's shortcuts must not act on keys meant for the panel.
     root.dataset.lmSuppressShortcuts = "true";
+    root.addEventListener(FAULT, (/** @type {CustomEvent} */ event) => store.failed(event.detail));
     el.append(root);
-    store.turn = turn;
     const watching = store.watch(update);
     const sizing = new ResizeObserver(lay);
     sizing.observe(root);

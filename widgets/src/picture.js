@@ -1,6 +1,8 @@
 // What the canvas draws: the scene's rows as vis-network's nodes and edges. Pure; ids carry a prefix, so that
 // a task called `__proto__` is a name like any other.
 
+import { foldedIn } from "./store.js";
+
 /** @typedef {import("./types").Row} Row */
 /** @typedef {{ink: string, paper: string, accent: string}} Theme */
 
@@ -11,7 +13,10 @@ const ALPHA = 0.22;
 
 /** Where each row is drawn: under its own name, or under that of its folded group.
  * @param {Row} row @param {Set<string>} folded */
-export const place = (row, folded) => (row.group && folded.has(row.group) ? grouped(row.group) : named(row.id));
+export const place = (row, folded) => {
+  const group = foldedIn(row, folded);
+  return group ? grouped(group) : named(row.id);
+};
 
 /** @param {any} node @param {Theme} theme @param {boolean} faint @param {boolean} chosen */
 export function dressed(node, theme, faint, chosen) {
@@ -27,7 +32,7 @@ export function dressed(node, theme, faint, chosen) {
 /** @param {any} edge @param {Theme} theme @param {boolean} faint */
 function drawn(edge, theme, faint) {
   const ink = edge.critical ? theme.ink : edge.color;
-  return { ...edge, color: { color: ink, hover: ink, highlight: ink, opacity: faint ? ALPHA : 1 } };
+  return { ...edge, dashes: false, color: { color: ink, hover: ink, highlight: ink, opacity: faint ? ALPHA : 1 } };
 }
 
 /**

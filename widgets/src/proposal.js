@@ -9,15 +9,15 @@ const PACE = 1000;
 export function proposalView(store) {
   const el = h("div", { class: "dt-proposed", role: "region", "aria-label": "Proposed edit", hidden: true });
   /** @type {{command: string, args: object} | null} */ let proposed = null;
-  let drafts = 0, tried = { version: -1, at: 0 };
-  const button = (/** @type {string} */ name, /** @type {string} */ label, /** @type {() => void} */ act) =>
+  let tried = { version: -1, at: 0 }, taken = store.suggestion;
+  const button = (/** @type {string} */ name, /** @type {string} */ label, /** @type {() => any} */ act) =>
     h("button", { type: "button", class: "dt-button", "data-proposal": name, onclick: act }, label);
 
-  async function propose(/** @type {string} */ command, /** @type {object} */ args) {
+  function propose(/** @type {string} */ command, /** @type {object} */ args) {
     proposed = { command, args };
     fill(el, "… trying it in the simulator");
     el.hidden = false;
-    await look();
+    return look();
   }
 
   /** Try what is proposed, or else what was collected, from how the run stands now. */
@@ -25,66 +25,68 @@ export function proposalView(store) {
     const asked = proposed;
     tried = { version: store.live.version, at: store.now() };
     const answer = await (asked ? store.ask(asked.command, asked.args, { mode: "preview" }) : store.ask("preview_drafts"));
-    if (proposed !== asked || (!asked && !drafts)) return;
-    store.try(answer.data?.accepted ? answer.data : null);
-    show(answer);
+    if (proposed === asked && (asked || store.live.drafts)) show(answer);
   }
 
   function show(/** @type {any} */ answer) {
-    const data = answer.data, refused = !answer.ok || !data?.accepted;
-    if (refused) fill(el, h("span", { class: "dt-refused", role: "alert" }, `✗ would be refused: ${answer.reason || data?.reason}`), " ", button("drop", "Close", drop));
-    else fill(el, h("b", {}, "Would be: "), words(data), " ",
-      proposed ? [button("apply", "Apply", apply), button("collect", "Collect", collect)] : null,
-      drafts ? button("commit", `Apply ${drafts} collected`, commit) : null, button("drop", "Drop", drop),
-      h("details", { open: el.querySelector("details")?.open }, h("summary", {}, "before and after"), h("pre", {}, data.words)), answer.call && copyable(answer.call));
+    const data = answer.data, refused = !answer.ok || !data?.accepted, drafts = store.live.drafts, open = el.querySelector("details")?.open;
+    store.try(refused ? null : data);
+    fill(el, refused ? h("span", { class: "dt-refused", role: "alert" }, `✗ would be refused: ${answer.reason || data?.reason} `) : [h("b", {}, "Would be: "), words(data), " "],
+      proposed && !refused ? [button("apply", "Apply", apply), button("collect", "Collect", collect)] : null,
+      !proposed && drafts && !refused ? button("commit", `Apply ${drafts} collected`, commit) : null,
+      button("drop", proposed ? "Drop" : `Drop ${drafts} collected`, drop),
+      refused ? null : h("details", { open }, h("summary", {}, "before and after"), h("pre", {}, data.words)), answer.call && copyable(answer.call));
     el.hidden = false;
   }
 
-  async function apply() {
-    const { command, args } = /** @type {any} */ (proposed);
-    clear();
-    await store.act(command, args);
+  /** Take the proposal, so that a second click finds none; `base` is the version that it was tried against. */
+  function take() {
+    const { command, args } = /** @type {any} */ (proposed), base = tried.version;
+    proposed = null;
+    hide();
+    return /** @type {[string, object, object]} */ ([command, args, { base }]);
   }
+  const apply = () => proposed && store.act(...take()).then(rest);
 
   async function collect() {
-    const { command, args } = /** @type {any} */ (proposed);
-    const answer = await store.act(command, args, { mode: "draft" });
-    if (answer.ok) drafts += 1;
-    proposed = null;
-    if (drafts) await look(); else clear();
+    if (!proposed) return;
+    const [command, args, more] = take();
+    await store.act(command, args, { ...more, mode: "draft" });
+    await rest();
   }
 
   async function commit() {
-    drafts = 0;
-    clear();
+    hide();
     await store.act("commit_drafts");
+    await rest();
   }
 
-  function drop() {
-    if (!proposed && drafts) store.act("drop_drafts");
-    if (!proposed) drafts = 0;
-    clear();
-    if (drafts) look();
-  }
-
-  function clear() {
+  async function drop() {
+    if (!proposed) await store.act("drop_drafts");
     proposed = null;
+    hide();
+    await rest();
+  }
+
+  /** Show what is still collected, if anything is. */
+  const rest = async () => { if (store.live.drafts && !proposed) await look(); };
+
+  function hide() {
     el.hidden = true;
     fill(el);
     store.try(null);
   }
 
-  store.suggested = (command, args, answer) => {
-    if (!command) { drafts += 1; proposed = null; look(); return; }
-    proposed = { command, args };
-    tried = { version: store.live.version, at: store.now() };
-    store.try(answer.data?.accepted ? answer.data : null);
-    show(answer);
-  };
   return {
     el, propose,
-    update() { // the run has moved on: what was foreseen is of another moment
-      if (!el.hidden && (proposed || drafts) && store.live.version !== tried.version && store.now() - tried.at > PACE) look();
+    update() {
+      const suggestion = store.suggestion;
+      if (suggestion !== taken) { // by a form
+        taken = suggestion;
+        proposed = suggestion?.command ? { command: suggestion.command, args: suggestion.args } : null;
+        tried = { version: store.live.version, at: store.now() };
+        if (proposed) queueMicrotask(() => show(suggestion?.answer)); else look();
+      } else if (!store.past && (proposed || store.live.drafts) && (el.hidden || store.live.version !== tried.version) && store.now() - tried.at > PACE) look();
     },
   };
 }

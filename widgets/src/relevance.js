@@ -60,7 +60,10 @@ export function relevance(store, choose, changed) {
   async function ask() {
     asked = text.value.trim() !== "";
     const mine = ++turn, blank = { ok: false, reason: "Type what to look for.", data: null };
-    const answer = asked ? await store.ask("context_query", { text: text.value, access: level, theta, k: K }) : blank;
+    // What an agent would really be given: its window too, while θ is left to the store.
+    const [question, args] = agents.value && theta === null
+      ? ["context_for", { agent: agents.value, text: text.value }] : ["context_query", { text: text.value, access: level, theta, k: K }];
+    const answer = asked ? await store.ask(question, args) : blank;
     if (mine !== turn) return;
     note.classList.toggle("dt-refused", !answer.ok);
     table.hidden = !answer.ok;

@@ -6,11 +6,14 @@
 /** Milliseconds after which a command without an answer is said to wait. */
 export const LATE = 500;
 
+/** What may be asked while the past is looked at: all else speaks of the present. */
+const PAST = new Set(["at", "fork", "history", "to_python", "trace", "traceback", "manifest", "context_tree", "context_node", "context_query", "context_for"]);
+
 /** @returns {Scene} */
 export function emptyScene() {
   return {
     seq: -1, t: 0, rate: 0, version: 0, status: "", standing: "", reason: "", run: "", request: "", clock: "real", total: 0,
-    rows: new Map(), attempts: new Map(), agents: [], settings: {}, policies: [], forecast: null, figures: [],
+    rows: new Map(), attempts: new Map(), agents: [], settings: {}, policies: [], forecast: null, figures: [], drafts: 0, edits: [],
     samples: [], failures: [], calls: [], proposals: [],
   };
 }
@@ -18,7 +21,7 @@ export function emptyScene() {
 /** Samples and failures kept at most. */
 const KEPT = { samples: 600, failures: 50, calls: 500 };
 const PLAIN = ["seq", "t", "rate", "version", "status", "standing", "reason", "run", "request", "clock", "total"];
-const WHOLE = ["agents", "settings", "policies", "forecast", "figures", "proposals"];
+const WHOLE = ["drafts", "edits", "agents", "settings", "policies", "forecast", "figures", "proposals"];
 
 /**
  * Take `news` into `scene`; the ids of changed tasks (null: all), or undefined when a message is missing.
@@ -36,6 +39,14 @@ export function apply(scene, news) {
   for (const attempt of news.attempts) scene.attempts.set(`${attempt.task}#${attempt.attempt}`, attempt);
   return news.full ? null : new Set([...news.upserts.map((row) => row.id), ...news.removals]);
 }
+
+const GONE = "The kernel is gone; run the cell again.";
+/** @param {string} command @param {string} reason @returns {import("./types").Answer} */
+const refused = (command, reason) => ({ kind: "answer", id: "", ok: false, command, call: "", what: "", reason, version: null });
+
+/** The outermost folded group that a task lies in, "" for none.
+ * @param {import("./types").Row} row @param {Set<string>} folded */
+export const foldedIn = (row, folded) => (folded.size ? row.groups.findLast((group) => folded.has(group)) ?? "" : "");
 
 /** Tasks that `id` waits for, directly or not (or with `down` those that wait for it). */
 export function related(/** @type {Map<string, import("./types").Row>} */ rows, /** @type {string} */ id, down = false) {
@@ -73,10 +84,11 @@ export class Store {
     /** @type {Set<(what: Change) => void>} */ this.watchers = new Set();
     /** @type {import("./types").Answer | null} */ this.said = null;
     /** @type {import("./types").Answer | null} */ this.explained = null;
-    /** Takes a form's edit up: previewed, or (without a command) collected.
-     * @type {((command: string, args: object, answer: any) => void) | null} */
-    this.suggested = null;
-    /** Turns the panel to a tab. @type {((tab: string) => void) | null} */ this.turn = null;
+    /** A form's edit that was previewed, or (without a command) collected.
+     * @type {{command: string, args: object, answer: any} | null} */
+    this.suggestion = null;
+    /** Calls a function when the page has drawn. */
+    this.after = (/** @type {() => void} */ then) => then();
     this.heard = { t: 0, at: 0 };
     this.connected = true;
     this.numbers = 0;
@@ -112,10 +124,11 @@ export class Store {
       const rows = apply(this.live, message);
       this.heard = { t: this.live.t, at: start };
       if (rows === undefined) return this.post({ id: "", command: "join", args: {} });
-      if (this.selected && !this.live.rows.has(this.selected)) this.select("");
+      if (this.selected && !this.scene.rows.has(this.selected)) this.select("");
+      else if (rows === null || rows.size) this.near = this.around();
       if (!this.past) this.changed({ rows, scene: true });
       else this.changed({ rows: new Set(), scene: false });
-      this.post({ id: "", command: "applied", args: { seq: message.seq, ms: this.now() - start } });
+      this.after(() => this.post({ id: "", command: "applied", args: { seq: message.seq, ms: this.now() - start } }));
     }
   }
 
@@ -125,6 +138,8 @@ export class Store {
    * @returns {Promise<import("./types").Answer>}
    */
   ask(command, args = {}, more = {}) {
+    if (!this.connected) return Promise.resolve(refused(command, GONE));
+    if (this.past && !PAST.has(command)) return Promise.resolve(refused(command, "You are looking at the past: go back to the present first (History)."));
     const id = `${this.face}-${++this.numbers}`;
     return new Promise((resolve) => {
       this.pending.set(id, { resolve, since: this.now(), command, heard: false });
@@ -139,21 +154,46 @@ export class Store {
    */
   async act(command, args = {}, more = {}) {
     const answer = await this.ask(command, args, more);
+    this.tell(answer);
+    return answer;
+  }
+
+  /** Say, as if the run had, why something is not done. @param {string} reason */
+  refuse(reason) { this.tell(refused("", reason)); }
+
+  /** Set a breakpoint before a task, or take away the ones it has. @param {import("./types").Row} row */
+  async toggleBreakpoint({ id, breakpoint }) {
+    const kinds = breakpoint === "both" ? ["before", "after"] : [breakpoint || "before"];
+    for (const when of kinds) await this.act("break_at", { id, when, on: !breakpoint });
+    this.changed({ rows: new Set([id]) });
+  }
+
+  /** Show what came of something; what was done is remembered as code. @param {import("./types").Answer} answer */
+  tell(answer) {
     this.said = answer;
     if (answer.ok && answer.call) this.live.calls = [...this.live.calls, answer.call].slice(-KEPT.calls);
     this.changed({ scene: true });
-    return answer;
+  }
+
+  /** The kernel is gone: what waits will not be answered. */
+  lose() {
+    this.connected = false;
+    for (const [id, one] of this.pending) this.answered({ ...refused(one.command, GONE), id });
+    this.changed({ scene: true });
   }
 
   /** What came of a form's button. @param {any} message */
   filled({ command, args, mode, answer }) {
-    if (mode === "preview") this.suggested?.(command, args, answer);
-    else if (mode === "draft") { if (answer.ok) this.suggested?.("", {}, answer); }
-    else {
-      this.said = answer;
-      if (answer.ok && answer.call) this.live.calls = [...this.live.calls, answer.call].slice(-KEPT.calls);
-      this.changed({ scene: true });
-    }
+    this.count(answer);
+    if (mode === "preview") this.suggestion = { command, args, answer };
+    else if (mode === "draft" && answer.ok) this.suggestion = { command: "", args: {}, answer };
+    if (mode === "preview") this.changed({ scene: true }); else this.tell(answer);
+  }
+
+  /** Take in how many edits are collected, and the version that one made. @param {any} answer */
+  count(answer) {
+    if (typeof answer.drafts === "number") this.live.drafts = answer.drafts;
+    if (typeof answer.version === "number") this.live.edits = [...this.live.edits, answer.version].slice(-KEPT.calls);
   }
 
   /** Show an error of this page, and tell the kernel. @param {any} error @param {string} [task] */
@@ -174,6 +214,7 @@ export class Store {
   answered(answer) {
     const waiting = this.pending.get(answer.id);
     this.pending.delete(answer.id);
+    this.count(answer);
     waiting?.resolve(answer);
     this.changed({});
   }
@@ -194,16 +235,20 @@ export class Store {
   /** @param {string} id "" for none */
   select(id) {
     this.selected = id;
-    const rows = this.scene.rows;
-    this.near = id ? new Set([...related(rows, id), ...related(rows, id, true), id]) : new Set();
+    this.near = this.around();
     this.changed({ selection: true });
     this.post({ id: "", command: "select", args: { ids: id ? [id] : [] } });
+  }
+
+  /** The selected task with all it waits for and all that waits for it. @returns {Set<string>} */
+  around() {
+    const { selected: id, scene: { rows } } = this;
+    return id ? new Set([...related(rows, id), ...related(rows, id, true), id]) : new Set();
   }
 
   /** Explain a number: its equation, its operands, its source. @param {string} kind */
   async explain(kind, id = "", to = "") {
     this.explained = await this.ask("explain_number", { kind, id, to });
-    this.turn?.("explain");
     this.changed({ scene: true });
   }
 
@@ -223,15 +268,22 @@ export class Store {
   show(moment) {
     if (moment) apply(this.past = emptyScene(), moment);
     else this.past = null;
-    this.changed({ rows: null, scene: true });
+    this.near = this.around();
+    this.changed({ rows: null, scene: true, selection: true });
   }
 
   /** The tasks that the filter lets through, in order; a folded group shows as its first task only. */
   rows() {
-    const { text, state, role, agent, folded } = this.filter, wanted = text.toLowerCase();
+    const { text, state, role, agent, folded } = this.filter, wanted = text.toLowerCase(), groups = new Set();
     return [...this.scene.rows.values()].filter((row) =>
       (!wanted || `${row.id} ${row.description}`.toLowerCase().includes(wanted)) &&
-      (!state || row.state === state) && (!role || row.role === role) && (!agent || row.agent === agent) &&
-      !(row.group && folded.has(row.group)));
+      (!state || row.state === state) && (!role || row.role === role) && (!agent || row.agent === agent) && first(foldedIn(row, folded)));
+
+    function first(/** @type {string} */ group) {
+      if (!group) return true;
+      const known = groups.has(group);
+      groups.add(group);
+      return !known;
+    }
   }
 }

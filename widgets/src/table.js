@@ -1,18 +1,29 @@
 // The tasks as a table: the accessible twin of the canvas, with the same selection, filter and breakpoints.
 import { fill, h, number, seconds } from "./dom.js";
+import { foldedIn } from "./store.js";
 
 /** Rows drawn at most; the others are reached by search and filter. */
 const MOST = 500;
 const FIELDS = ["task", "state", "priority", "complexity", "slack", "agent", "after"];
 
-/** @param {import("./store").Store} store @returns {import("./types").View} */
-export function tableView(store) {
+/** @param {import("./store").Store} store @param {import("./types").Face} face @returns {import("./types").View} */
+export function tableView(store, face) {
   const body = h("tbody");
   const note = h("p", { class: "dt-soft" });
   const el = h("div", { class: "dt-table", tabindex: 0, role: "region", "aria-label": "Tasks" }, note,
     h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col", title: "Breakpoint" }, "●"), FIELDS.map((name) => h("th", { scope: "col" }, name)))), body));
   /** @type {Map<string, HTMLElement>} */ const lines = new Map();
-  let dirty = /** @type {Set<string> | null} */ (null), frame = 0;
+  let roving = "", dirty = /** @type {Set<string> | null} */ (null), frame = 0;
+
+  /** One row at a time is a stop of the tab key, with what it holds; arrows go from row to row. */
+  function rove(/** @type {string} */ id) {
+    for (const [known, on] of [[roving, -1], [id, 0]]) {
+      const tr = lines.get(/** @type {string} */ (known));
+      if (tr) for (const stop of [tr, ...tr.querySelectorAll("input, button")]) /** @type {any} */ (stop).tabIndex = on;
+    }
+    roving = id;
+  }
+  body.addEventListener("focusin", (/** @type {any} */ event) => rove(event.target.closest("tr")?.dataset.task ?? roving));
 
   body.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     const at = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (event.target).closest("tr"));
@@ -24,14 +35,14 @@ export function tableView(store) {
   const slackOf = (/** @type {string} */ id) => store.scene.forecast?.slack?.[id];
 
   function line(/** @type {import("./types").Row} */ row) {
-    const slack = slackOf(row.id);
+    const slack = slackOf(row.id), group = foldedIn(row, store.filter.folded);
     const remark = [row.attempt > 1 ? `attempt ${row.attempt}` : "", row.reason].filter(Boolean).join(" · ");
     const figure = (/** @type {string} */ kind, /** @type {string} */ text) =>
-      h("button", { type: "button", class: "dt-number", "data-number": kind, title: "Explain this number", onclick: (/** @type {Event} */ event) => { event.stopPropagation(); store.explain(kind, row.id); } }, text);
+      h("button", { type: "button", tabindex: -1, class: "dt-number", "data-number": kind, title: "Explain this number", onclick: (/** @type {Event} */ event) => { event.stopPropagation(); face.explain(kind, row.id); } }, text);
     const cell = (/** @type {string} */ field, /** @type {any} */ child) => h("td", { "data-field": field }, child);
-    return h("tr", { "data-task": row.id, "data-slack": slack, tabindex: 0, "aria-selected": String(row.id === store.selected), class: row.node.critical ? "dt-path" : "", onclick: () => store.select(row.id) },
-      h("td", {}, h("input", { type: "checkbox", checked: row.breakpoint !== "", "aria-label": `Breakpoint before ${row.id}`, onclick: (/** @type {Event} */ event) => event.stopPropagation(), onchange: (/** @type {any} */ event) => store.act("break_at", { id: row.id, when: "before", on: event.target.checked }) })),
-      h("th", { scope: "row" }, h("bdi", {}, row.id), row.description && row.description !== row.id ? h("small", {}, h("bdi", {}, row.description)) : null, remark ? h("small", { "data-field": "remark" }, h("bdi", {}, remark)) : null),
+    return h("tr", { "data-task": row.id, "data-slack": slack, tabindex: -1, "aria-selected": String(row.id === store.selected), class: row.node.critical ? "dt-path" : "", onclick: () => store.select(row.id) },
+      h("td", {}, h("input", { type: "checkbox", tabindex: -1, checked: row.breakpoint !== "", "aria-label": `Breakpoint ${row.breakpoint || "before"} ${row.id}`, onclick: (/** @type {Event} */ event) => event.stopPropagation(), onchange: () => store.toggleBreakpoint(row) })),
+      h("th", { scope: "row" }, group ? `⊞ ${group}: folded, the first of them is ` : null, h("bdi", {}, row.id), row.description && row.description !== row.id ? h("small", {}, h("bdi", {}, row.description)) : null, remark ? h("small", { "data-field": "remark" }, h("bdi", {}, remark)) : null),
       cell("state", [h("span", { style: `color:${row.colour}` }, row.mark), ` ${row.state}`]),
       cell("priority", figure("priority", number(row.priority, 4))), cell("complexity", figure("complexity", number(row.complexity, 4))),
       cell("slack", slack === undefined ? "" : figure("slack", seconds(slack))), cell("agent", h("bdi", {}, row.agent)),
@@ -60,6 +71,7 @@ export function tableView(store) {
         if (focused) made.focus();
       }
     }
+    rove(lines.has(roving) ? roving : wanted[0] ?? "");
     const total = store.scene.total || store.scene.rows.size;
     fill(note, shown.length < total ? `showing ${shown.length.toLocaleString("en")} of ${total.toLocaleString("en")} tasks` : "");
   }

@@ -8,12 +8,13 @@ export interface Node {
 export interface Edge {
   from: string; to: string; label: string; title: string; width: number; color: string; critical: boolean;
 }
-/** One task. `edges` lead to it; `breakpoint` is "", "before", "after" or "both". */
+/** One task. `edges` lead to it; `breakpoint` is "", "before", "after" or "both";
+ * `groups` are the tasks that it was expanded from, the nearest first. */
 export interface Row {
   id: string; description: string; role: string; complexity: number; boost: number; critical: boolean;
   timeout: number | null; attempts: number; resources: string[]; join: string; approval: boolean;
   state: string; mark: string; colour: string; priority: number; attempt: number; agent: string; reason: string;
-  result: string; layer: number; breakpoint: string; group: string;
+  result: string; layer: number; breakpoint: string; groups: string[];
   after: string[]; node: Node; edges: Edge[];
 }
 /** One attempt on the timeline, in seconds; `end` is null while it runs. Its key is `task#attempt`. */
@@ -45,11 +46,13 @@ export interface News {
   attempts: Attempt[]; agents?: Agent[]; settings?: Record<string, unknown>; policies?: string[];
   forecast?: Forecast | null; figures?: Figure[]; samples?: Sample[]; failures?: Failure[]; calls?: string[];
   total: number; proposals?: Proposal[];
+  /** How many edits are collected; the events that are versions, for the slider. */
+  drafts?: number; edits?: number[];
 }
 export interface Proposal { number: number; name: string; gain: number; reason: string; }
 /** What became of command `id`; `call` is the Python that does the same; `data` answers a question. */
 export interface Answer {
-  kind: "answer"; id: string; ok: boolean; call: string; what: string; reason: string; version: number | null;
+  kind: "answer"; id: string; ok: boolean; command?: string; drafts?: number; call: string; what: string; reason: string; version: number | null;
   data?: any;
 }
 /** A change tried out: `accepted`, or why not; ghosts are what it adds and removes. */
@@ -64,7 +67,11 @@ export interface Scene {
   seq: number; t: number; rate: number; version: number; status: string; standing: string; reason: string; run: string;
   request: string; clock: string; total: number; rows: Map<string, Row>; attempts: Map<string, Attempt>;
   agents: Agent[]; settings: Record<string, any>; policies: string[]; forecast: Forecast | null;
-  figures: Figure[]; samples: Sample[]; failures: Failure[]; calls: string[]; proposals: Proposal[];
+  figures: Figure[]; samples: Sample[]; failures: Failure[]; calls: string[]; proposals: Proposal[]; drafts: number; edits: number[];
+}
+/** What a view may ask of the panel around it. */
+export interface Face {
+  propose(command: string, args: object): void; explain(kind: string, id?: string, to?: string): unknown; turn(tab: string): void;
 }
 /** A part of the panel: `el` is put into the page, `update` is called when what it shows has changed. */
 export interface View { el: HTMLElement; update(what: Change): void; destroy?(): void; }

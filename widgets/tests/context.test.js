@@ -27,6 +27,7 @@ beforeEach(() => {
     context_tree: { nodes: [node("a"), node("a1", { parent: "a", depth: 1, access: 2 }), node("b", { domain: "other" })], access: null, highest: 2, cut: false },
     context_node: { id: "a", name: "a", title: "a", domain: "run", deleted: false, left_out: 0, versions: [version(1, "two nights")] },
     context_query: { rows: [], theta: 0.15, cut: false },
+    context_for: { rows: [], theta: 0.15, cut: false },
     manifest: { task: "hotel", attempt: 1, agent: "low", items: [], pushed: [], left_out: [], tokens: 0 },
   };
   store = new Store((message) => {
@@ -202,7 +203,9 @@ test("levels go as high as nodes and agents do; an agent sets its own", async ()
   agents.dispatchEvent(new Event("change"));
   await settle();
   expect(levels.value).toBe("1");
-  expect(asks("context_query").at(-1)[1].access).toBe(1);
+  expect(asks("context_for").at(-1)[1]).toEqual({ agent: "low", text: "hotel" });
+  await slide("Threshold θ", "0.5");
+  expect(asks("context_query").at(-1)[1]).toMatchObject({ access: 1, theta: 0.5 });
   await slide("Access level", "2");
   expect(agents.value).toBe("");
 });

@@ -4,7 +4,7 @@ import { ends, ghosts, going, grouped, named, picture } from "../src/picture.js"
 const theme = { ink: "#111111", paper: "#ffffff", accent: "#2b8cd6" };
 const node = (id) => ({ id, label: id, title: id, shape: "dot", size: 12, x: 1, y: 2, color: { background: "#0c8f6b", border: "#0c8f6b" }, borderWidth: 1.5, shapeProperties: {}, state: "done", critical: false });
 const edge = (from, to) => ({ from, to, label: "1 s", title: "", width: 1, color: "#888888", critical: false });
-const row = (id, after = [], group = "") => ({ id, group, state: "done", node: node(id), edges: after.map((from) => edge(from, id)), after });
+const row = (id, after = [], group = "") => ({ id, groups: group ? group.split("<") : [], state: "done", node: node(id), edges: after.map((from) => edge(from, id)), after });
 
 function draw(rows, more = {}) {
   const known = new Map(rows.map((one) => [one.id, one]));
@@ -39,6 +39,11 @@ test("a folded group is one node, and its inner edges are gone", () => {
   expect([...nodes.keys()]).toEqual(["t:a", grouped("g"), "t:z"]);
   expect([...edges.values()].map((one) => [one.from, one.to])).toEqual([["t:a", "g:g"], ["g:g", "t:z"]]);
   expect(nodes.get("g:g").label).toContain("2 of 2 done");
+});
+
+test("a group within a folded one is folded with it", () => {
+  const { nodes } = draw([row("b1", [], "b"), row("x", ["b1"], "b1<b"), row("z", ["x"])], { folded: new Set(["b"]) });
+  expect([...nodes.keys()]).toEqual([grouped("b"), "t:z"]);
 });
 
 test("ghosts hang on the tasks that are there, and on each other", () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { apply, emptyScene, LATE, related, Store } from "../src/store.js";
 
-const row = (id, after = [], more = {}) => ({ id, description: "", role: "general", state: "ready", agent: "", group: "", after, edges: [], ...more });
+const row = (id, after = [], more = {}) => ({ id, description: "", role: "general", state: "ready", agent: "", groups: [], after, edges: [], ...more });
 const news = (seq, more = {}) => ({ kind: "news", seq, full: seq === 0, t: seq, version: seq, upserts: [], removals: [], attempts: [], ...more });
 
 function made() {
@@ -100,13 +100,13 @@ test("time passes between messages at the run's rate, and never in the past", ()
 
 test("filters narrow the rows", () => {
   const { store } = made();
-  store.receive(news(0, { upserts: [row("Flights"), row("hotel", [], { state: "done", agent: "x" }), row("f2", [], { group: "g" })] }));
+  store.receive(news(0, { upserts: [row("Flights"), row("hotel", [], { state: "done", agent: "x" }), row("f2", [], { groups: ["g"] }), row("f3", [], { groups: ["h", "g"] })] }));
   store.narrow({ text: "fl" });
   expect(store.rows().map((one) => one.id)).toEqual(["Flights"]);
   store.narrow({ text: "", state: "done" });
   expect(store.rows().map((one) => one.id)).toEqual(["hotel"]);
-  store.narrow({ state: "", folded: new Set(["g"]) });
-  expect(store.rows().map((one) => one.id)).toEqual(["Flights", "hotel"]);
+  store.narrow({ state: "", folded: new Set(["g", "h"]) });
+  expect(store.rows().map((one) => one.id)).toEqual(["Flights", "hotel", "f2"]);
 });
 
 test("errors of the page are shown and told to the kernel, a bounded number of them", () => {
@@ -114,4 +114,70 @@ test("errors of the page are shown and told to the kernel, a bounded number of t
   for (let i = 0; i < 80; i += 1) store.failed(new Error(`no ${i}`));
   expect(store.live.failures).toHaveLength(50);
   expect(posted.at(-1)).toMatchObject({ command: "failed", args: { message: "Error: no 79" } });
+});
+
+test("while the past is looked at, only questions of it pass", async () => {
+  const { store, posted } = made();
+  store.receive(news(0, { upserts: [row("a")] }));
+  store.show({ ...news(0, { upserts: [row("a")] }), full: true });
+  const before = posted.length;
+  expect((await store.ask("cancel", { id: "a" })).ok).toBe(false);
+  expect((await store.act("explain_number", { kind: "priority", id: "a" })).reason).toContain("past");
+  expect(posted).toHaveLength(before);
+  store.ask("at", { version: 1 });
+  expect(posted).toHaveLength(before + 1);
+});
+
+test("when the kernel is gone what waits is answered, and nothing more is asked", async () => {
+  const { store, posted } = made();
+  const waiting = store.ask("pause");
+  store.lose();
+  expect((await waiting).reason).toContain("kernel is gone");
+  expect((await store.ask("resume")).ok).toBe(false);
+  expect(posted).toHaveLength(1);
+});
+
+test("an edit names the version that it was tried against, where that is given", () => {
+  const { store, posted } = made();
+  store.receive(news(0));
+  store.ask("revise", { id: "a" }, { base: 4 });
+  expect(posted.at(-1).base).toBe(4);
+});
+
+test("a selection in the past may be of a task that is gone, and follows the edges of then", () => {
+  const { store } = made();
+  store.receive(news(0, { upserts: [row("a")] }));
+  store.show({ ...news(0, { upserts: [row("a"), row("gone", ["a"])] }), full: true });
+  store.select("gone");
+  store.receive(news(1, { upserts: [row("a")] }));
+  expect(store.selected).toBe("gone");
+  expect(store.near).toEqual(new Set(["a", "gone"]));
+});
+
+test("what is near the selection follows the edits", () => {
+  const { store } = made();
+  store.receive(news(0, { upserts: [row("a"), row("b")] }));
+  store.select("b");
+  store.receive(news(1, { upserts: [row("b", ["a"])] }));
+  expect(store.near).toEqual(new Set(["a", "b"]));
+});
+
+test("a breakpoint is taken away where it stands", async () => {
+  const { store, posted } = made();
+  const done = store.toggleBreakpoint(row("a", [], { breakpoint: "both" }));
+  store.receive({ kind: "answer", id: posted.at(-1).id, ok: true });
+  await Promise.resolve();
+  await Promise.resolve();
+  store.receive({ kind: "answer", id: posted.at(-1).id, ok: true });
+  await done;
+  expect(posted.map((one) => one.args)).toEqual([{ id: "a", when: "before", on: false }, { id: "a", when: "after", on: false }]);
+});
+
+test("how many edits are collected is the kernel's word", () => {
+  const { store } = made();
+  store.receive(news(0, { drafts: 2 }));
+  expect(store.live.drafts).toBe(2);
+  store.receive({ kind: "form", command: "add_task", args: {}, mode: "draft", answer: { ok: true, drafts: 3 } });
+  expect(store.live.drafts).toBe(3);
+  expect(store.suggestion.command).toBe("");
 });
