@@ -35,7 +35,8 @@ def test_a_flood_of_events_leaves_the_true_state(open_notebook: Open, seconds: i
     seen = eventually(notebook.page, lambda: notebook.value(applied), lambda seen: seen[-1:] == [last])
     joined = notebook.value("sum(one['command'] == 'join' for one in heard)")
     assert sum(after != number + 1 for number, after in pairwise(seen)) <= joined
-    assert 2 * seconds <= len(seen) <= 12 * seconds + 20  # ten messages a second at most
+    # Ten messages a second at most; fewer where making or drawing them is slow, but no silence.
+    assert seconds <= len(seen) <= 12 * seconds + 20
     assert memory(notebook) - before < GROWTH
 
 
