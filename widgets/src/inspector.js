@@ -79,7 +79,8 @@ function operands(values) {
  * @returns {import("./types").View}
  */
 export function explainView(store, math) {
-  const equation = h("div", { class: "dt-math" }), words = h("div");
+  const equation = h("div", { class: "dt-math" });
+  const words = h("div", {}, h("p", { class: "dt-soft" }, "Click a number anywhere to see its equation, its operands and where the paper has it."));
   const numbers = ["makespan", "critical path", "lower bound", "utilisation", "speed-up", "one after another"];
   const el = h("div", { class: "dt-explain" },
     h("div", { class: "dt-buttons" }, numbers.map((kind) => h("button", { type: "button", class: "dt-button", "data-number": kind, onclick: () => store.explain(kind) }, kind))), words, equation);
@@ -94,7 +95,7 @@ export function explainView(store, math) {
       const answer = store.explained;
       if (answer === shown) return;
       shown = answer;
-      if (!answer) return fill(words, h("p", { class: "dt-soft" }, "Click a number anywhere to see its equation, its operands and where the paper has it."));
+      if (!answer) return;
       if (!answer.ok) return fill(words, h("p", { class: "dt-refused" }, answer.reason));
       const data = answer.data;
       fill(words, h("h3", {}, h("bdi", {}, data.name)), h("p", {}, h("bdi", {}, data.words)),
