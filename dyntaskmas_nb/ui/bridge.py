@@ -20,7 +20,7 @@ from dyntaskmas_nb.ui.pulse import LIVE, Pulse
 from dyntaskmas_nb.ui.scene import Scene
 
 #: Seconds between two messages at least; or so many times as long as the last took to make.
-INTERVAL, SHARE = 0.1, 15
+INTERVAL, SHARE = 0.1, 12
 #: Times as long as the browser took to draw the last message, that it is left alone with it; at most so long.
 REST, LONGEST = 3, 5.0
 

@@ -31,12 +31,13 @@ def test_a_flood_of_events_leaves_the_true_state(open_notebook: Open, seconds: i
     expect(panel.standing).to_contain_text("done 61 of 61")
     eventually(notebook.page, lambda: states(panel), notebook.value("run.states()"))
     applied = "[one['args']['seq'] for one in heard if one['command'] == 'applied']"
-    last = notebook.value("run._panel._publisher._seq")
-    seen = eventually(notebook.page, lambda: notebook.value(applied), lambda seen: seen[-1:] == [last])
+    last = "run._panel._publisher._seq"  # asked each time: figures may follow the last state
+    seen = eventually(
+        notebook.page, lambda: notebook.value(applied), lambda seen: seen[-1:] == [notebook.value(last)]
+    )
     joined = notebook.value("sum(one['command'] == 'join' for one in heard)")
     assert sum(after != number + 1 for number, after in pairwise(seen)) <= joined
-    # Ten messages a second at most; fewer where making or drawing them is slow, but no silence.
-    assert seconds <= len(seen) <= 12 * seconds + 20
+    assert 2 * seconds <= len(seen) <= 12 * seconds + 20  # ten messages a second at most
     assert memory(notebook) - before < GROWTH
 
 
