@@ -68,3 +68,9 @@ def _rule(m: Machine, id: TaskId, record: Record, t: float, error: str) -> None:
     if delay := delay * (1 + m.settings.retry_jitter * draw):
         record.hold, record.due = "retry", t + delay
         m.ledger.timer(t + delay, id)
+
+
+def stopped_reason(event: events.Input, reason: str) -> str:
+    """`reason`, or that the agent would not stop."""
+    abandoned = isinstance(event, events.TaskStopped) and event.abandoned
+    return f"{reason}; its agent did not stop and was abandoned" if abandoned else reason

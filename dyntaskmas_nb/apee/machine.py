@@ -24,7 +24,7 @@ from typing import Any
 from dyntaskmas_nb.apee.budget import over_budget, watch_budget
 from dyntaskmas_nb.apee.controls import carry_out
 from dyntaskmas_nb.apee.dispatch import Dispatcher
-from dyntaskmas_nb.apee.failures import on_failure, on_monitor
+from dyntaskmas_nb.apee.failures import on_failure, on_monitor, stopped_reason
 from dyntaskmas_nb.apee.groups import Groups
 from dyntaskmas_nb.apee.ledger import (
     BLOCKED,
@@ -42,6 +42,7 @@ from dyntaskmas_nb.apee.priority import Policy, Ranking, policy_of
 from dyntaskmas_nb.apee.queue import ReadyQueue
 from dyntaskmas_nb.apee.rebase import outdated
 from dyntaskmas_nb.apee.routing import Routing
+from dyntaskmas_nb.apee.standstill import deadlock
 from dyntaskmas_nb.core import event as events
 from dyntaskmas_nb.core.delta import Batch, Delta, RemoveTasks, ReviseTask, changed, touched
 from dyntaskmas_nb.core.effect import Answer, AskMonitor, Effect
@@ -143,19 +144,6 @@ class Machine:
     def running_tasks(self) -> list[tuple[TaskId, Record]]:
         """Tasks that run, with their records."""
         return [(id, record) for id, record in self.records.items() if record.state is RUNNING]
-
-    def waits_for_somebody(self) -> str:
-        """What a user has to do before anything moves again; empty while something moves by itself."""
-        if self.running or self.planning or self.winding_up or self.ledger.timers or self.ledger.newly_ready:
-            return ""
-        held = [id for id, record in self.records.items() if record.hold in ("approval", "ask")]
-        if self.paused and not self.credits and self.stopped_at:
-            return f"The run stopped at the breakpoint {self.stopped_at}; resume() goes past it."
-        if self.paused and not self.credits:
-            return "The run is paused and nothing runs; call resume() or step() first."
-        if held and not len(self.queue):
-            return f"Task {held[0]!r} {self.records[held[0]].reason}; call approve({held[0]!r}) or reject(…)."
-        return ""
 
     # -- the run ---------------------------------------------------------------------------------------
 
@@ -340,9 +328,9 @@ class Machine:
                 else:
                     self._again(id, record, t)
         elif why in ("again", "afresh"):
-            self._again(id, record, t, _stopped(event, "stopped to run again"))
+            self._again(id, record, t, stopped_reason(event, "stopped to run again"))
         elif why or isinstance(event, events.TaskStopped):
-            reason = _stopped(event, record.reason or "cancelled while it ran")
+            reason = stopped_reason(event, record.reason or "cancelled while it ran")
             self.ledger.close(id, record, CANCELLED, t, reason)
         else:
             on_failure(self, record, event)
@@ -391,12 +379,9 @@ class Machine:
 
     def _watch(self, t: float) -> None:
         """Nothing moves by itself: unless somebody is asked, say what waits for what, and end."""
-        holds = [record.hold for record in self.records.values() if record.hold not in ("", "resources")]
-        if holds:  # a monitor or a user will answer
-            return
-        waiting = [f"{id} ({record.state})" for id, record in self.records.items() if not record.state.ended]
-        self.wind_down("failed", f"Nothing can move any more. Waiting: {'; '.join(waiting[:5])}", t)
-        self._end(t, *(self._ending or ("failed", "")))
+        if reason := deadlock(self):
+            self.wind_down("failed", reason, t)
+            self._end(t, *(self._ending or ("failed", "")))
 
     def _conclude(self, t: float) -> None:
         """The run is done when all that it was to give is there: every task that nothing waits for."""
@@ -413,9 +398,3 @@ class Machine:
         self._ending, self.paused, self.credits = None, False, 0
         self.ended = events.RunEnded(t, status, reason)
         self.log.append(self.ended)
-
-
-def _stopped(event: Input, reason: str) -> str:
-    """`reason`, or that the agent would not stop."""
-    abandoned = isinstance(event, events.TaskStopped) and event.abandoned
-    return f"{reason}; its agent did not stop and was abandoned" if abandoned else reason

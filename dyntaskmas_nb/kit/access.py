@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from dyntaskmas_nb.apee.clock import VirtualClock
 from dyntaskmas_nb.apee.engine import Engine
 from dyntaskmas_nb.apee.history import snapshot_of
+from dyntaskmas_nb.apee.standstill import waits_for_somebody
 from dyntaskmas_nb.apee.submissions import TOO_LATE, Outcome
 from dyntaskmas_nb.core.command import Command
 from dyntaskmas_nb.core.delta import Delta
@@ -135,7 +136,7 @@ class Access:
 
         def held() -> bool:  # under the real clock, who pauses a run by hand may resume it by hand
             by_hand = not clock.virtual and machine.paused and not machine.stopped_at
-            return bool(machine.waits_for_somebody()) and not by_hand
+            return bool(waits_for_somebody(machine)) and not by_hand
 
         async def wait() -> None:
             with clock.move() if isinstance(clock, VirtualClock) else nullcontext():
@@ -176,7 +177,7 @@ class Access:
         return all(twice) and seen == len(self._machine.log)
 
     def _refuse_if_stuck(self, condition: Callable[[], bool]) -> None:
-        if not condition() and (why := self._machine.waits_for_somebody()):
+        if not condition() and (why := waits_for_somebody(self._machine)):
             raise InvalidInput(why)
 
 

@@ -96,9 +96,7 @@ class Panel:
 
     def task(self, id: TaskId) -> Task | None:
         """A task, whole, as it was when the face was told of it last; None where there is none."""
-        made_of, _ = self._publisher.scene._made_of.get(id, ((None,), None))
-        task: Task | None = made_of[0]
-        return task
+        return self._publisher.scene.task(id)
 
     # -- from the browser ----------------------------------------------------------------------------
 

@@ -96,6 +96,11 @@ class Scene:
             **self._new("settings", settings_of(now)),
         }
 
+    def task(self, id: TaskId) -> Task | None:
+        """A task, whole, as it was at the last moment looked at; None where there is none."""
+        known = self._made_of.get(id)
+        return known[0][0] if known else None
+
     def whole(self, now: Snapshot) -> dict[str, Any]:
         """All there is at `now`, with the rows in topological order."""
         self._attempts, self._rest = {}, {}

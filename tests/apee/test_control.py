@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dyntaskmas_nb.apee.standstill import waits_for_somebody
 from dyntaskmas_nb.core.command import (
     Approve,
     Break,
@@ -87,7 +88,7 @@ def test_a_task_waits_for_approval() -> None:
     run.done("a")
     run.done("k")
     assert (run.states()["b"], run.reason("b")) == ("ready", "waits for approval")
-    assert "approve('b')" in run.machine.waits_for_somebody()
+    assert "approve('b')" in waits_for_somebody(run.machine)
     assert isinstance(run.tell(RetryTask(id="b")), CommandRejected)
     run.tell(Approve(id="b"))
     assert run.turn() == ["b"]
