@@ -1,5 +1,6 @@
 // Time travel: any version or event of the run, shown in the whole panel; fork from there; the event table.
 import { fill, h, seconds } from "./dom.js";
+import { roving } from "./rove.js";
 
 /** Rows of the event table that are drawn at most, the latest. */
 const ROWS = 300;
@@ -55,6 +56,8 @@ export function historyView(store) {
     mark();
   }
 
+  const settle = roving(body, (row) => go(Number(row.dataset.event)));
+
   async function load() {
     if (loading || known === store.live.version || store.now() - loaded < PAUSE) return;
     loading = true;
@@ -65,8 +68,9 @@ export function historyView(store) {
     if (!answer.ok) return fill(note, h("span", { class: "dt-refused" }, answer.reason));
     const { rows, total } = answer.data, last = rows.slice(-ROWS);
     fill(note, last.length < total ? `showing the last ${last.length} of ${total.toLocaleString("en")} events` : "");
-    fill(body, last.map((/** @type {any} */ row) => h("tr", { tabindex: 0, "data-event": row.seq, title: "Show the run as it was then", onclick: () => go(row.seq), onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === "Enter") go(row.seq); } },
+    fill(body, last.map((/** @type {any} */ row) => h("tr", { tabindex: -1, "data-event": row.seq, title: "Show the run as it was then", onclick: () => go(row.seq) },
       h("th", { scope: "row" }, String(row.seq)), h("td", {}, seconds(Math.round(row.t * 1e4) / 1e4)), h("td", {}, h("bdi", {}, row.by)), h("td", {}, h("bdi", {}, row.what)), h("td", {}, h("bdi", {}, row.consequence)))));
+    settle();
     mark();
   }
 

@@ -1,6 +1,7 @@
 // The tasks as a table: the accessible twin of the canvas, with the same selection, filter and breakpoints.
 import { fill, h, number, seconds } from "./dom.js";
 import { foldedIn } from "./store.js";
+import { roving } from "./rove.js";
 
 /** Rows drawn at most; the others are reached by search and filter. */
 const MOST = 500;
@@ -13,24 +14,9 @@ export function tableView(store, face) {
   const el = h("div", { class: "dt-table", tabindex: 0, role: "region", "aria-label": "Tasks" }, note,
     h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col", title: "Breakpoint" }, "●"), FIELDS.map((name) => h("th", { scope: "col" }, name)))), body));
   /** @type {Map<string, HTMLElement>} */ const lines = new Map();
-  let roving = "", dirty = /** @type {Set<string> | null} */ (null), frame = 0;
+  let dirty = /** @type {Set<string> | null} */ (null), frame = 0;
 
-  /** One row at a time is a stop of the tab key, with what it holds; arrows go from row to row. */
-  function rove(/** @type {string} */ id) {
-    for (const [known, on] of [[roving, -1], [id, 0]]) {
-      const tr = lines.get(/** @type {string} */ (known));
-      if (tr) for (const stop of [tr, ...tr.querySelectorAll("input, button")]) /** @type {any} */ (stop).tabIndex = on;
-    }
-    roving = id;
-  }
-  body.addEventListener("focusin", (/** @type {any} */ event) => rove(event.target.closest("tr")?.dataset.task ?? roving));
-
-  body.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-    const at = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (event.target).closest("tr"));
-    const to = event.key === "ArrowDown" ? at?.nextElementSibling : event.key === "ArrowUp" ? at?.previousElementSibling : null;
-    if (to) { /** @type {HTMLElement} */ (to).focus(); event.preventDefault(); event.stopPropagation(); }
-    if ((event.key === "Enter" || event.key === " ") && at && event.target === at) { store.select(at.dataset.task ?? ""); event.preventDefault(); }
-  });
+  const settle = roving(body, (row) => store.select(row.dataset.task ?? ""));
 
   const slackOf = (/** @type {string} */ id) => store.scene.forecast?.slack?.[id];
 
@@ -71,7 +57,7 @@ export function tableView(store, face) {
         if (focused) made.focus();
       }
     }
-    rove(lines.has(roving) ? roving : wanted[0] ?? "");
+    settle();
     const total = store.scene.total || store.scene.rows.size;
     fill(note, shown.length < total ? `showing ${shown.length.toLocaleString("en")} of ${total.toLocaleString("en")} tasks` : "");
   }
