@@ -267,7 +267,7 @@ settings = st.builds(Settings, seed=st.integers(-9, 9), seconds_per_unit=positiv
 _t, _n = numbers, st.integers(0, 99)
 
 notes = st.builds(ContextNote, id=ids, version=_n, tokens=_n, relevance=st.none() | numbers)
-gpus = st.builds(GpuSample, name=text, busy=numbers, memory=_n, memory_total=_n)
+gpus = st.builds(GpuSample, name=text, busy=numbers, memory=_n, memory_total=_n, power=st.none() | numbers)
 candidates = st.builds(
     Candidate,
     name=text,

@@ -25,8 +25,9 @@ class Context(Mapping[TaskId, Any]):
 
     Beside it stand the user's `request`, what the store found `relevant`, which agent is at which task of
     which run on which attempt (from 1), the run's seed, the task's priority (higher first), what somebody
-    gave the agent while it works (`given`, a list that grows), and the agent's share of the model's tokens a
-    minute (above 0 and up to 1, None for no share of its own).
+    gave the agent while it works (`given`, a list that grows), the agent's share of the model's tokens a
+    minute (above 0 and up to 1, None for no share of its own), and how many steps of the graph lie before the
+    next task of this role (None: there is none).
 
     Examples
     --------
@@ -47,6 +48,7 @@ class Context(Mapping[TaskId, Any]):
     seconds_per_unit: float = 1.0
     given: list[str] = field(default_factory=list)
     token_share: float | None = None
+    steps_to_next_use: int | None = None
 
     def __getitem__(self, id: TaskId) -> Any:
         if id not in self.results:

@@ -8,11 +8,12 @@ import orjson
 
 from dyntaskmas_nb.agents.context import Context, Item
 from dyntaskmas_nb.agents.outcome import Answer
-from dyntaskmas_nb.agents.prompts import REFUSAL, agent_messages
+from dyntaskmas_nb.agents.prompts import REFUSAL, agent_messages, agent_prefix
+from dyntaskmas_nb.agents.warming import Warming
 from dyntaskmas_nb.core.task import Task
 from dyntaskmas_nb.errors import AgentError, BackendError
 from dyntaskmas_nb.llm.price import Price
-from dyntaskmas_nb.llm.protocol import Backend, Message, Request, complete
+from dyntaskmas_nb.llm.protocol import Backend, Chunk, Message, Request, complete
 
 TIMEOUT = 600.0  # seconds that a task without a timeout of its own waits for a real model
 MESSAGE_TOKENS = 8  # that the marks around a message may take
@@ -21,11 +22,12 @@ MESSAGE_TOKENS = 8  # that the marks around a message may take
 class LlamaAgent:
     """An agent that answers its task with the text of the language model `backend`, at `price`."""
 
-    __slots__ = ("_backend", "_price")
+    __slots__ = ("_backend", "_price", "_warming")
 
     def __init__(self, backend: Backend, price: Price = Price()) -> None:
         self._backend = backend
         self._price = price
+        self._warming = Warming()
 
     async def __call__(self, task: Task, context: Context, *, inline: bool) -> Answer:
         """Ask the model; `inline` is all the same to it.
@@ -34,7 +36,7 @@ class LlamaAgent:
         """
         caps = self._backend.caps
         try:
-            completion = await complete(self._backend, self._request(task, context))
+            completion = await self._ask(self._request(task, context))
         except BackendError as error:
             raise AgentError(str(error), retryable=error.retryable) from error
         text = completion.text.strip().encode("utf-8", "replace").decode()
@@ -53,7 +55,19 @@ class LlamaAgent:
                 tokens=tokens,
                 cost=cost,
             )
-        return Answer(result=text, tokens=tokens, cost=cost, waited=completion.waited)
+        return Answer(
+            result=text,
+            tokens=tokens,
+            cost=cost,
+            waited=completion.waited,
+            cached=completion.cached_tokens,
+        )
+
+    async def _ask(self, request: Request) -> Chunk:
+        if not self._backend.caps.warms:
+            return await complete(self._backend, request)
+        async with self._warming.turn(request) as heard:
+            return await complete(self._backend, request, heard)
 
     def _request(self, task: Task, context: Context) -> Request:
         caps = self._backend.caps
@@ -70,6 +84,12 @@ class LlamaAgent:
             run=context.run,
             agent=context.agent,
             share=context.token_share,
+            session=_session(context.run, task.role),
+            prefix_len=sum(
+                self._backend.count_tokens(text)
+                for text in agent_prefix(task.role, context.request, terse=caps.terse)
+            ),
+            steps_to_next_use=context.steps_to_next_use,
         )
 
 
@@ -78,9 +98,14 @@ def seed_of(seed: int, task_id: str, attempt: int) -> int:
     return int.from_bytes(blake2b(f"{seed}/{attempt}/{task_id}".encode(), digest_size=4).digest()) >> 1
 
 
+def _session(run: str, role: str) -> str:
+    """A name for the prompts of a role in a run: roles are foreign text of any length, this is 16 letters."""
+    return blake2b(f"{run}/{role}".encode(), digest_size=8).hexdigest() if run else ""
+
+
 def as_text(result: object) -> str:
-    """A result as agents read it: text as it is, anything else as JSON."""
-    return result if isinstance(result, str) else orjson.dumps(result).decode()
+    """A result as agents read it: text as it is, anything else as JSON with sorted keys."""
+    return result if isinstance(result, str) else orjson.dumps(result, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def fitted(task: Task, context: Context, backend: Backend, budget: int) -> tuple[Message, ...]:

@@ -20,13 +20,15 @@ from dyntaskmas_nb.errors import AgentError
 class Answer:
     """The result of one attempt, a JSON value, the tokens a model read and wrote for it, and their price.
 
-    `waited` are seconds that passed before a rate-limited model was asked.
+    `waited` are seconds that passed before a rate-limited model was asked; `cached` of the tokens read it had
+    computed before.
     """
 
     result: Any
     tokens: int = 0
     cost: float = 0.0
     waited: float = 0.0
+    cached: int = 0
 
 
 class Agent(Protocol):

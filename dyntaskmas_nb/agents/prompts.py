@@ -91,21 +91,26 @@ def agent_messages(
     context:
     - accommodation: Stay at Villa Bruna.
     """
+    system, user = agent_prefix(role, request, terse=terse)
     if terse:
-        system = f"agent: {_line(role, 60)}"
         share = CONTEXT_CHARS // max(1, len(context))
         found = [f"\n- {_line(item.title, 60)}: {_line(item.text, share)}" for item in context] or [" none"]
-        user = (
-            f"request: {_line(request, REQUEST_CHARS)}\n"
-            f"task: {_line(task_description, REQUEST_CHARS)}\n"
-            f"context:{''.join(found)}"
-        )
+        user += f"task: {_line(task_description, REQUEST_CHARS)}\ncontext:{''.join(found)}"
     else:
-        system = _AGENT_FULL.format(role=_line(role, 200))
-        parts = [_tagged("request", request), _tagged("task", task_description)]
+        parts = [_tagged("task", task_description)]
         parts += [_tagged("context", f"{item.title}\n{item.text}") for item in context]
-        user = "\n".join(parts)
+        user += "\n".join(parts)
     return (Message(role="system", content=system), Message(role="user", content=user))
+
+
+def agent_prefix(role: str, request: str, *, terse: bool) -> tuple[str, str]:
+    """How all prompts of a role begin within one request: the system message, the beginning of the user's.
+
+    What varies (task and context) comes after it, so that an engine computes this part once.
+    """
+    if terse:
+        return f"agent: {_line(role, 60)}", f"request: {_line(request, REQUEST_CHARS)}\n"
+    return _AGENT_FULL.format(role=_line(role, 200)), _tagged("request", request) + "\n"
 
 
 def _line(text: str, limit: int) -> str:

@@ -18,7 +18,8 @@ class Assignment:
     `access` is the agent's clearance: what it may read, and the level of what it writes. `given` grows when
     somebody gives the running agent context; `versions` are those of the predecessors' results, 0 for a
     skipped one. `worked` will be the seconds in which the agent itself worked, where somebody measures them.
-    `token_share` is the share of the model's tokens a minute that the agent had at dispatch, if it has one.
+    `token_share` is the share of the model's tokens a minute that the agent had at dispatch, if it has one;
+    `next_use` tells how many steps of the graph lie before the next task of its role (`apee.hints`).
     """
 
     run: str
@@ -34,6 +35,7 @@ class Assignment:
     given: list[str] = field(default_factory=list)
     worked: float | None = None
     token_share: float | None = None
+    next_use: Callable[[], int | None] = lambda: None
 
     @property
     def producers(self) -> list[tuple[TaskId, int]]:

@@ -21,6 +21,7 @@ from anyio.abc import TaskGroup
 
 from dyntaskmas_nb.apee.assignment import Assignment, Decide, Perform
 from dyntaskmas_nb.apee.clock import Clock, Signal
+from dyntaskmas_nb.apee.hints import steps_to_next_use
 from dyntaskmas_nb.apee.journal import Keeper
 from dyntaskmas_nb.apee.machine import Machine
 from dyntaskmas_nb.apee.raised import Raised, said_of
@@ -285,6 +286,7 @@ class Engine:
             machine.run, machine.request, task, attempt, agent, access, priority, t, results, versions
         )
         job.token_share = machine.settings.token_shares.get(agent)
+        job.next_use = partial(steps_to_next_use, machine, task.role)
         return job
 
     def _start(self, effect: TaskDispatched, group: TaskGroup) -> None:
@@ -326,6 +328,7 @@ class Engine:
                             answer.cost,
                             over,
                             answer.waited,
+                            answer.cached,
                         )
                     except AgentError as error:
                         self.raised.keep(task.id, error)

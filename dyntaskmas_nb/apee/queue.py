@@ -7,6 +7,7 @@ skipped when it surfaces. Equal priorities are served in the order in which the 
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from itertools import islice
 
 from dyntaskmas_nb.core.task import TaskId
 
@@ -35,6 +36,10 @@ class ReadyQueue:
     def discard(self, id: TaskId) -> None:
         """Take `id` out if it is in."""
         self._live.pop(id, None)
+
+    def ids(self, most: int) -> list[TaskId]:
+        """Up to `most` of the ready tasks, those first that became ready first."""
+        return list(islice(self._live, most))
 
     def roles(self) -> list[str]:
         """Roles that may have ready tasks."""

@@ -38,6 +38,7 @@ class Figures:
     wait_p95: float | None
     utilisation: float | None
     tokens: int
+    cached_tokens: int
     cost: float
     context_switches: int
     coordination: float
@@ -64,6 +65,7 @@ FIGURES: tuple[tuple[str, str, str], ...] = (
     ("wait_p95", "s", "ready to dispatched, 95 % are no longer"),
     ("utilisation", "share", "busy slot-seconds ÷ slot-seconds there were"),
     ("tokens", "tokens", "read and written by models, in removed tasks too"),
+    ("cached_tokens", "tokens", "of these, computed before for a prompt that began alike"),
     ("cost", "", "price of the tokens, by the kit's price table"),
     ("context_switches", "", "calls of an agent with another role or another first context than its last"),
     ("coordination", "s", "dispatching + handing_over"),
@@ -139,6 +141,7 @@ def _figures(
         wait_p95=wait(0.95),
         utilisation=_ratio(busy, available),
         tokens=t.tokens,
+        cached_tokens=t.cached,
         cost=t.cost,
         context_switches=t.switches,
         coordination=coordination,
@@ -212,7 +215,8 @@ def role_figures(estimates: Estimates) -> tuple[RoleFigures, ...]:
 class MachineFigures:
     """What a machine or one of its GPUs did at the last sample, and its mean over the last `WINDOW`.
 
-    `busy` is a share from 0 to 1; `memory` is in bytes: this process's, or all that is in use on the GPU.
+    `busy` is a share from 0 to 1; `memory` is in bytes: this process's, or all that is in use on the GPU;
+    `power` is in watts, None where nobody tells.
     """
 
     name: str
@@ -221,6 +225,7 @@ class MachineFigures:
     memory: int
     memory_mean: float
     memory_total: int | None = None
+    power: float | None = None
 
 
 def machine_figures(samples: Sequence[MachineSampled]) -> tuple[MachineFigures, ...]:
@@ -247,6 +252,7 @@ def machine_figures(samples: Sequence[MachineSampled]) -> tuple[MachineFigures, 
                 memory=gpu.memory,
                 memory_mean=fmean(one.memory for one in seen),
                 memory_total=gpu.memory_total,
+                power=gpu.power,
             )
         )
     return tuple(found)

@@ -72,6 +72,8 @@ class Metrics:
             yield "busy", one.name, one.busy_mean, "share", "recent", "its mean"
             yield "memory", one.name, one.memory, "bytes", "last", "of this process, or in use on the GPU"
             yield "memory", one.name, one.memory_mean, "bytes", "recent", "its mean"
+            if one.power is not None:
+                yield "power", one.name, one.power, "W", "last", "what the GPU draws"
 
     def _tables(self) -> Iterator[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
         """Heads and rows of text."""
@@ -104,7 +106,7 @@ class Metrics:
             [(name, duration(value), spread) for name, value, spread in rates],
         )
         yield (
-            ("machine", "busy", "its mean", "memory", "its mean"),
+            ("machine", "busy", "its mean", "memory", "its mean", "power"),
             [
                 (
                     one.name,
@@ -112,6 +114,7 @@ class Metrics:
                     shown(one.busy_mean, "share"),
                     shown(one.memory, "bytes"),
                     shown(one.memory_mean, "bytes"),
+                    shown(one.power, "W"),
                 )
                 for one in self.machine
             ],

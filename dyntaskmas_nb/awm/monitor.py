@@ -257,6 +257,7 @@ class Monitor:
                 attempt.outcome = "done" if isinstance(event, events.TaskDone) else "failed"
         if isinstance(event, events.TaskDone):
             attempt.handing_over, attempt.waited = event.overhead, event.waited
+            attempt.cached = event.cached
             if event.overhead > 0 and attempt.information > 0:
                 self.estimates.observe_transfer(attempt.information, event.overhead)
         if attempt.outcome == "failed":

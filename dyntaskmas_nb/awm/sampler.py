@@ -55,7 +55,11 @@ class Gpus:
     def _one(self, name: str, handle: Any) -> GpuSample:
         memory = self._nvml.nvmlDeviceGetMemoryInfo(handle)
         busy = self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
-        return GpuSample(name=name, busy=busy, memory=memory.used, memory_total=memory.total)
+        try:
+            power = self._nvml.nvmlDeviceGetPowerUsage(handle) / 1000  # it says milliwatts
+        except self._nvml.NVMLError:  # not every card tells
+            power = None
+        return GpuSample(name=name, busy=busy, memory=memory.used, memory_total=memory.total, power=power)
 
     def give_up(self, why: str) -> None:
         """Read them no more, and say so."""

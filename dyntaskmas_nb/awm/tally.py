@@ -97,6 +97,7 @@ class Attempt:
     wait : from ready to dispatched, in seconds.
     dispatching, handing_over : the parts of its coordination time, in seconds.
     waited : seconds in which its agent waited for a model whose rate is limited.
+    cached : of its tokens, those that the model had computed for an earlier prompt.
     information : what moves along the incoming dependencies of its task, in information units.
     retry : whether the attempt before it at this task failed.
     call, before : itself and its agent's call before it, None at the agent's first.
@@ -124,6 +125,7 @@ class Attempt:
     cost: float = 0.0
     handing_over: float = 0.0
     waited: float = 0.0
+    cached: int = 0
     switched: bool = False
 
 
@@ -132,6 +134,7 @@ class Tally:
 
     __slots__ = (
         "attempts",
+        "cached",
         "cost",
         "dispatching",
         "done",
@@ -145,7 +148,7 @@ class Tally:
     )
 
     def __init__(self, attempts: Iterable[Attempt] = ()) -> None:
-        self.attempts = self.done = self.failed = self.retries = self.switches = self.tokens = 0
+        self.attempts = self.done = self.failed = self.retries = self.switches = self.tokens = self.cached = 0
         self.seconds = self.wait = self.cost = self.dispatching = self.handing_over = 0.0
         for attempt in attempts:
             self.add(attempt)
@@ -161,6 +164,7 @@ class Tally:
         self.switches += attempt.switched
         self.wait += attempt.wait
         self.tokens += attempt.tokens
+        self.cached += attempt.cached
         self.cost += attempt.cost
         self.dispatching += attempt.dispatching
         self.handing_over += attempt.handing_over

@@ -79,7 +79,8 @@ class TaskDone(Moment):
     """An attempt succeeded; `result` is JSON, `tokens` what the model read and wrote, `cost` their price.
 
     `overhead` are the seconds of it in which the agent did not work: context was read, the result stored.
-    `waited` are those in which it waited for a model whose rate is limited.
+    `waited` are those in which it waited for a model whose rate is limited. `cached` of the `tokens` read
+    had been computed before, for another prompt that began alike.
     """
 
     task: TaskId
@@ -89,6 +90,7 @@ class TaskDone(Moment):
     cost: float = 0.0
     overhead: float = 0.0
     waited: float = 0.0
+    cached: int = 0
 
 
 @dataclass(slots=True)
@@ -160,12 +162,13 @@ class ContextGiven(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuSample:
-    """One GPU: share of the time it computed, bytes of its memory in use and in all."""
+    """One GPU: share of the time it computed, bytes of its memory in use and in all, watts where it tells."""
 
     name: str
     busy: float
     memory: int
     memory_total: int
+    power: float | None = None
 
 
 @dataclass(slots=True)

@@ -169,6 +169,7 @@ class Wiring:
             seconds_per_unit=self.seconds_per_unit,
             given=job.given,
             token_share=job.token_share,
+            steps_to_next_use=job.next_use() if reads else None,
         )
         called = anyio.current_time()
         if self.inline and not isinstance(agent, LlamaAgent):

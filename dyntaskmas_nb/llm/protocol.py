@@ -20,6 +20,9 @@ from dyntaskmas_nb.errors import BackendTimeout, BadRequest
 
 Finish = Literal["stop", "length"]
 
+HINTS = ("priority", "session", "prefix_len", "steps_to_next_use")
+"""Fields of a `Request` that change nothing in its answer, only when it comes and what it costs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -39,6 +42,11 @@ class Request:
     the task's complexity and `attempt` which try it is; only simulated backends look at these two. `agent`
     is the agent of `run` that asks, "" for nobody in particular; `share`, above 0 and up to 1, is the share
     of the model's tokens a minute that this agent may take, None for no share of its own (see `llm.limits`).
+
+    What the graph knows, for engines that can use it (`HINTS`): `session` names those whose prompts begin
+    alike ("" for none); `prefix_len` is how many tokens, as `count_tokens` counts, they share at least;
+    `steps_to_next_use` how many steps of the graph lie between this task and the next of its session, None
+    when there will be none.
     """
 
     messages: tuple[Message, ...]
@@ -55,6 +63,9 @@ class Request:
     run: str = ""
     agent: str = ""
     share: float | None = None
+    session: str = ""
+    prefix_len: int = 0
+    steps_to_next_use: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +73,8 @@ class Chunk:
     """A piece of the answer, or all of it.
 
     The last one carries `finish` and the token counts of the whole call, `estimated` when the server gave
-    none, and the seconds that the request `waited` for its turn where its rate is limited.
+    none, how many of the prompt's were `cached_tokens`, computed for another request before, and the seconds
+    that the request `waited` for its turn where its rate is limited.
     """
 
     text: str
@@ -70,6 +82,7 @@ class Chunk:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     estimated: bool = False
+    cached_tokens: int = 0
     waited: float = 0.0
 
 
@@ -79,7 +92,8 @@ class Caps:
 
     `context_window` in tokens, prompt and answer together; `virtual`: answers take virtual time only, so
     it may run under the virtual clock; `terse`: trained on the kit's short prompts; `refuses`: declines
-    what lies outside `domains` in a fixed way.
+    what lies outside `domains` in a fixed way; `hints`: those of `HINTS` that it uses, it ignores the others;
+    `warms`: prompts that come together and begin alike are cheaper when one of them goes ahead.
     """
 
     context_window: int
@@ -87,6 +101,8 @@ class Caps:
     terse: bool = False
     refuses: bool = False
     domains: tuple[str, ...] = ()
+    hints: frozenset[str] = frozenset()
+    warms: bool = False
 
 
 Stream = Callable[[Any, Request], AsyncGenerator[Chunk, None]]
@@ -177,6 +193,8 @@ def _check(request: Request) -> None:
         ("stop", "" not in request.stop, "an empty string would stop everything; remove it"),
         ("share", request.share is None or 0 < request.share <= 1, "it lies above 0 and up to 1, or is None"),
         ("timeout", request.timeout is None or request.timeout > 0, "it must be positive, or None for none"),
+        ("prefix_len", request.prefix_len >= 0, "it must not be negative"),
+        ("steps_to_next_use", (request.steps_to_next_use or 0) >= 0, "it must not be negative, or None"),
     ):
         if not sensible:
             raise BadRequest(f"{request.tag or 'request'}: {name}={getattr(request, name)!r}; {rule}.")

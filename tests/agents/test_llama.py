@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dyntaskmas_nb.agents.context import Context, Item
-from dyntaskmas_nb.agents.llama import TIMEOUT, LlamaAgent, fitted, seed_of
+from dyntaskmas_nb.agents.llama import TIMEOUT, LlamaAgent, as_text, fitted, seed_of
 from dyntaskmas_nb.agents.outcome import Answer
 from dyntaskmas_nb.agents.prompts import REFUSAL
 from dyntaskmas_nb.agents.roles import Behaviours
@@ -146,3 +146,24 @@ def test_agents_that_are_none() -> None:
     ):
         with pytest.raises(InvalidInput, match=said):
             Behaviours(agents)  # type: ignore[arg-type]
+
+
+async def test_what_the_graph_knows_goes_with_the_request() -> None:
+    model = Model(caps=Caps(context_window=9_000))
+    for role, run in (("cook", "r"), ("cook", "r"), ("poet", "r"), ("cook", "q"), ("cook", "")):
+        task = Task(id="t", description="Do it", role=role)
+        context = Context(task_id="t", request="trip to Oslo", run=run, steps_to_next_use=3)
+        await LlamaAgent(model)(task, context, inline=False)
+    one, same, other_role, other_run, nobodys = model.asked
+    assert one.session == same.session
+    assert len({one.session, other_role.session, other_run.session, nobodys.session}) == 4
+    assert nobodys.session == ""
+    assert one.steps_to_next_use == 3
+    head = one.messages[0].content + one.messages[1].content.partition("<task>")[0]
+    assert "trip to Oslo" in head
+    assert one.prefix_len == pytest.approx(model.count_tokens(head), abs=2)
+
+
+def test_equal_results_read_alike() -> None:
+    assert as_text({"b": 1, "a": [2, {"d": 3, "c": 4}]}) == as_text({"a": [2, {"c": 4, "d": 3}], "b": 1})
+    assert as_text("as it is") == "as it is"

@@ -156,7 +156,7 @@ def test_a_read_only_directory(unwritable: Path) -> None:
 @pytest.mark.parametrize(
     "body",
     [b"", b"[", b"{}", b'[{"kind":"Later","t":1}]', b'[{"kind":"TurnEnded"}]', b"[[]]", b'[["TaskDone",1]]',
-     b'[["TurnEnded",1]]', b'[["TaskDone",1,"a",1,null,0,0,0,0,0]]', b'[[["TaskDone"]]]'],
+     b'[["TurnEnded",1]]', b'[["TaskDone",1,"a",1,null,0,0,0,0,0,0]]', b'[[["TaskDone"]]]'],
 )  # fmt: skip
 def test_a_damaged_event_is_a_store_error(tmp_path: Path, body: bytes) -> None:
     journal = Journal(tmp_path / "runs.db")

@@ -582,7 +582,7 @@ def test_removed_and_added_dependencies_count_as_they_are() -> None:
 
 def test_samples_of_the_machine_the_last_one_and_their_mean() -> None:
     run = driver("a", agents=1)
-    gpu = GpuSample(name="H", busy=0.5, memory=10, memory_total=40)
+    gpu = GpuSample(name="H", busy=0.5, memory=10, memory_total=40, power=250.0)
     run.feed(MachineSampled(0.5, 0.2, 100))
     run.feed(MachineSampled(1.0, 0.4, 200, (gpu,)))
     machine, card = metrics(run).machine
@@ -593,6 +593,7 @@ def test_samples_of_the_machine_the_last_one_and_their_mean() -> None:
         150,
     )
     assert (card.name, card.busy_mean, card.memory_mean, card.memory_total) == ("GPU 0: H", 0.5, 10, 40)
+    assert (machine.power, card.power) == (None, 250.0)
     for _ in range(WINDOW):
         run.feed(MachineSampled(2.0, 1.0, 300))
     (machine,) = metrics(run).machine

@@ -64,6 +64,12 @@ class FakeNvml(ModuleType):
         self._called("nvmlDeviceGetMemoryInfo")
         return SimpleNamespace(total=1000, free=900, used=100 + handle)
 
+    def nvmlDeviceGetPowerUsage(self, handle: int) -> int:
+        self._called("nvmlDeviceGetPowerUsage")
+        if handle == 71:
+            raise self.NVMLError("Not Supported")
+        return 350_500
+
 
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeNvml]:
@@ -96,7 +102,7 @@ async def samples(count: int, meanwhile: Callable[[], object] = lambda: None) ->
 
 
 TWO = (
-    GpuSample(name="NVIDIA H70", busy=0.2, memory=170, memory_total=1000),
+    GpuSample(name="NVIDIA H70", busy=0.2, memory=170, memory_total=1000, power=350.5),
     GpuSample(name="NVIDIA H71", busy=0.21, memory=171, memory_total=1000),
 )
 

@@ -41,14 +41,19 @@ class Llama:
         self._cache = np.zeros((2, layers, 0, heads, 0, width), np.float32)  # keys and values
         self._cos, self._sin = _rotary_tables(config, 0)
 
-    def prefill(self, slot: int, tokens: Sequence[int]) -> Floats:
+    def prefill(
+        self, slot: int, tokens: Sequence[int], cache: Floats | None = None, cached: int = 0
+    ) -> Floats:
         """Compute a prompt into `slot`, from position 0, and return the logits after it, (vocab,).
 
-        The result depends on `tokens` alone, to the last bit, whatever else is in the batch.
+        The result depends on `tokens` alone, to the last bit, whatever else is in the batch; not so where the
+        first `cached` positions are taken from a `cache` that `keep` gave.
         """
         self._reserve(slot + 1, len(tokens))
+        if cache is not None:
+            self._cache[:, :, slot, :, :cached] = cache[:, :, :, :cached]
         hidden = self._weights.embedding[:0]
-        for start in range(0, len(tokens), PREFILL_CHUNK):
+        for start in range(cached, len(tokens), PREFILL_CHUNK):
             hidden = self._forward([tokens[start : start + PREFILL_CHUNK]], [start], slot)
         logits: Floats = self._logits(hidden[-1:])[0]
         return logits
@@ -57,6 +62,10 @@ class Llama:
         """Append `tokens[i]` to row i, which holds `lengths[i]` positions; logits (rows, vocab)."""
         self._reserve(len(tokens), max(lengths) + 1)
         return self._logits(self._forward([[token] for token in tokens], lengths, 0))
+
+    def keep(self, slot: int, length: int) -> Floats:
+        """Return a copy of the first `length` positions of a row, (2, layers, kv heads, length, head_dim)."""
+        return self._cache[:, :, slot, :, :length].copy()
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy `length` positions of row `source` over row `target`."""

@@ -3,7 +3,8 @@
 A step admits waiting requests (highest priority first, then oldest) and computes their prompts, then adds
 one token to every running sequence. Prompts are computed one at a time, so that their result does not
 depend on company; at most `PREFILL_BUDGET` prompt tokens a step, so that a crowd of newcomers does not
-silence those already speaking.
+silence those already speaking. What a prompt has in common with an earlier one of its role is copied
+(`prefixes`); that may change the last bits of a logit, as a batch does, and is settled in the same way.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dyntaskmas_nb.errors import BackendError, ContextOverflow
 from dyntaskmas_nb.llm.embedded.chat import ChatTokenizer
 from dyntaskmas_nb.llm.embedded.checkpoint import Floats
 from dyntaskmas_nb.llm.embedded.model import Llama
+from dyntaskmas_nb.llm.embedded.prefixes import Prefixes
 from dyntaskmas_nb.llm.embedded.sampling import Grammar, Sampler
 from dyntaskmas_nb.llm.protocol import Chunk, Finish, Request
 from dyntaskmas_nb.llm.text import StopFilter
@@ -38,6 +40,9 @@ class _Sequence:
     sampler: Sampler
     decode: Callable[[int], str]
     stops: StopFilter
+    prefix_len: int
+    steps: int | None
+    cached: int = 0
 
 
 class Scheduler:
@@ -47,6 +52,7 @@ class Scheduler:
         self._model = model
         self._tokenizer = tokenizer
         self._max_batch = max_batch
+        self._prefixes = Prefixes()
         self._waiting: list[_Sequence] = []
         self._running: list[_Sequence] = []
 
@@ -81,6 +87,8 @@ class Scheduler:
             sampler=Sampler(request.temperature, request.seed, grammar),
             decode=self._tokenizer.decoder(names),
             stops=StopFilter(request.stop),
+            prefix_len=request.prefix_len,
+            steps=request.steps_to_next_use,
         )
         insort(self._waiting, sequence, key=lambda waiting: -waiting.priority)
 
@@ -110,11 +118,23 @@ class Scheduler:
         budget = PREFILL_BUDGET
         while self._waiting and len(self._running) < self._max_batch and budget > 0:
             sequence = self._waiting.pop(0)
-            budget -= sequence.prompt_tokens
             row = len(self._running)
             self._running.append(sequence)
-            if self._advance(row, self._model.prefill(row, sequence.tokens), outputs):
+            logits = self._prefill(row, sequence)
+            budget -= sequence.prompt_tokens - sequence.cached
+            if self._advance(row, logits, outputs):
                 self._leave(row)
+
+    def _prefill(self, row: int, sequence: _Sequence) -> Floats:
+        """Compute a prompt, less what it has in common with an earlier one; keep what later ones have."""
+        tokens, prefixes = sequence.tokens, self._prefixes
+        cache, sequence.cached = prefixes.longest(tokens)
+        logits = self._model.prefill(row, tokens, cache, sequence.cached)
+        if size := prefixes.size(tokens, sequence.prefix_len):
+            prefixes.keep(tokens[:size], self._model.keep(row, size), sequence.steps)
+        elif sequence.prefix_len:
+            prefixes.needed(tokens, sequence.steps)
+        return logits
 
     def _advance(self, row: int, logits: Floats, outputs: list[Output]) -> bool:
         """Give a row its next token; whether it is finished, or failed.
@@ -149,7 +169,13 @@ class Scheduler:
         if finish is None:
             return Chunk(text=text)
         text += sequence.stops.flush()
-        return Chunk(text=text, finish=finish, prompt_tokens=sequence.prompt_tokens, completion_tokens=count)
+        return Chunk(
+            text=text,
+            finish=finish,
+            prompt_tokens=sequence.prompt_tokens,
+            completion_tokens=count,
+            cached_tokens=sequence.cached,
+        )
 
     def _leave(self, row: int) -> None:
         """Take a row out; the last one moves into the hole so that rows stay dense."""

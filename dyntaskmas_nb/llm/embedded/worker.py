@@ -15,6 +15,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import anyio
 import anyio.lowlevel
@@ -35,6 +36,12 @@ class Mailbox:
         self.loop = anyio.lowlevel.current_token().native_token
         self.items: deque[Chunk | BackendError] = deque()
         self.news = anyio.Event()
+
+    def put(self, item: Chunk | BackendError) -> None:
+        """Leave something, from any thread; nothing happens where the stream's loop has ended."""
+        self.items.append(item)
+        with suppress(RuntimeError):
+            _soon(self.loop, [self])
 
     async def get(self) -> Chunk:
         """Wait for the next chunk; raises the error the engine left instead."""
@@ -137,13 +144,17 @@ class Worker:
                 with self._lock:
                     self._open.discard(mailbox)
         for loop, mailboxes in readers.items():
-            asyncio = hasattr(loop, "call_soon_threadsafe")  # else trio's token
-            soon = getattr(loop, "call_soon_threadsafe" if asyncio else "run_sync_soon")
             try:
-                soon(_wake, mailboxes)
-            except RuntimeError:  # that loop has ended (asyncio: closed; trio: RunFinishedError)
+                _soon(loop, mailboxes)
+            except RuntimeError:
                 for mailbox in mailboxes:
                     self.cancel(mailbox)
+
+
+def _soon(loop: object, mailboxes: Iterable[Mailbox]) -> None:
+    """Wake streams on their loop; `RuntimeError` where it has ended (asyncio: closed; trio: RunFinishedError)."""
+    asyncio = hasattr(loop, "call_soon_threadsafe")  # else trio's token
+    getattr(loop, "call_soon_threadsafe" if asyncio else "run_sync_soon")(_wake, mailboxes)
 
 
 def _wake(mailboxes: Iterable[Mailbox]) -> None:

@@ -180,9 +180,9 @@ async def test_a_cancelled_waiter_never_runs(tiny_folder: Path, monkeypatch: pyt
     prompts: list[int] = []
     prefill = Llama.prefill
 
-    def counted(self: Llama, row: int, ids: list[int]) -> object:
+    def counted(self: Llama, row: int, ids: list[int], *more: object) -> object:
         prompts.append(len(ids))
-        return prefill(self, row, ids)
+        return prefill(self, row, ids, *more)
 
     monkeypatch.setattr(
         Sampler, "choose", lambda self, logits: int(logits[6:].argmax()) + 6
