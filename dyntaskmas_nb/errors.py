@@ -94,6 +94,10 @@ class Overloaded(BackendError):
     retryable = True
 
 
+class OutOfMemory(Overloaded):
+    """The engine ran out of memory with so many requests at once; it goes on with a smaller batch."""
+
+
 class Unavailable(BackendError):
     """The backend cannot be reached."""
 

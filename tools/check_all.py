@@ -15,14 +15,22 @@ from types import ModuleType
 
 PACKAGE = "dyntaskmas_nb"
 
+#: Heavy libraries of some extras: modules that need one are passed over where it is not installed.
+OPTIONAL = ("torch", "transformers", "triton")
+
 
 def modules(package: str) -> Iterator[ModuleType]:
     """Import and yield the package and every module under it, except `__main__` modules."""
     root = importlib.import_module(package)
     yield root
     for info in pkgutil.walk_packages(root.__path__, f"{package}."):
-        if not info.name.endswith("__main__"):
+        if info.name.endswith("__main__"):
+            continue
+        try:
             yield importlib.import_module(info.name)
+        except ModuleNotFoundError as error:
+            if error.name not in OPTIONAL:
+                raise
 
 
 def complaints(module: ModuleType) -> Iterator[str]:

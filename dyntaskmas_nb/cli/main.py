@@ -104,6 +104,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print JSON and nothing else")
     command.set_defaults(action=paper_tables)
     command = commands.add_parser("doctor", help="say what is available here, and what to do about the rest")
+    command.add_argument(
+        "--try",
+        dest="model",
+        metavar="URL",
+        help="try a model out, named as for --model, and say what it can",
+    )
     command.set_defaults(action=doctor)
     return parser
 
@@ -115,7 +121,8 @@ def _shared(command: argparse.ArgumentParser, *, model: bool) -> None:
             "--model",
             metavar="NAME",
             help="embedded (default), simulated[:constant:S | :lognormal:MEDIAN,SIGMA | :table2:N], "
-            "an OpenAI-compatible URL, or a checkpoint directory",
+            "an OpenAI-compatible URL (URL#NAME for one of its models; several, separated by commas, are "
+            "shared), or a checkpoint directory",
         )
         command.add_argument(
             "--html", metavar="FILE", help="write graph, timeline and result to one HTML file"

@@ -57,7 +57,8 @@ class Kit:
     Parameters
     ----------
     model : None for the embedded teaching Llama (under the virtual clock: the simulated one), "simulated",
-        an OpenAI-compatible server's URL, a checkpoint directory, or a `Backend`.
+        an OpenAI-compatible server's URL, a checkpoint directory, or a `Backend`; several of these in a list
+        share the requests (see `llm.pool`).
     agents : role → plain Python function ``(task, context) -> result``, sync or async; "*" for every role.
     home : directory of journal and context store, None to keep everything in memory.
     policy : default priority rule, a name or a function (see `apee.priority`).
@@ -88,7 +89,7 @@ class Kit:
 
     def __init__(
         self,
-        model: str | Path | Backend | None = None,
+        model: str | Path | Backend | Sequence[str | Path | Backend] | None = None,
         *,
         agents: Mapping[str, Callable[..., Any]] | None = None,
         home: str | Path | None = HOME,

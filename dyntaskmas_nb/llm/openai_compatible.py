@@ -1,54 +1,48 @@
 """A Llama behind any server that speaks the OpenAI protocol: llama.cpp, vLLM, Ollama, trtllm-serve.
 
-Always streamed, so that closing the stream ends the work on the server, and so that silence is noticed:
-connecting, the first token and each next one have deadlines of their own, besides `request.timeout`.
-Nothing is retried here (the run decides), except once without `response_format`, for servers that do not
-take a JSON schema: they get it in the prompt, from then on.
+Always streamed, so that closing the stream ends the work on the server, and so that silence is noticed
+(`openai_wire`). Which fields beyond OpenAI's own a server takes is in `dialects`.
+
+Before the first token, and only then, a server that is busy or away is asked again: `retries` times.
+
+A request that clearly does not fit the window is refused before it is sent, where the window is known. Our
+count is an estimate of four characters a token; text with over eight is not met, hence half of it counts.
+
+A server that does not take a JSON schema gets it in the prompt, from then on. Its answer is then held back
+until it is whole, and checked; where it is wrong the model is told why and asked once more.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Awaitable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+import math
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from itertools import count
+from typing import Any
 
 import anyio
 
-from dyntaskmas_nb.errors import (
-    BackendTimeout,
-    BadRequest,
-    EngineDead,
-    InvalidInput,
-    MissingExtra,
-    Unavailable,
-)
-from dyntaskmas_nb.llm.openai_errors import schema_refused, translate
-from dyntaskmas_nb.llm.protocol import Caps, Chunk, Finish, Request, guarded
-from dyntaskmas_nb.llm.text import StopFilter, estimate_tokens
+from dyntaskmas_nb.core.task import check_count
+from dyntaskmas_nb.errors import ContextOverflow, InvalidOutput, Overloaded, Unavailable
+from dyntaskmas_nb.llm.json_answer import asked_again, complaint, in_prompt, unfenced
+from dyntaskmas_nb.llm.openai_errors import SchemaRefused, retry_after
+from dyntaskmas_nb.llm.openai_wire import Patience, Wire
+from dyntaskmas_nb.llm.protocol import Caps, Chunk, Request, guarded
+from dyntaskmas_nb.llm.text import estimate_tokens
 
-if TYPE_CHECKING:
-    import openai
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long to wait for the server, in seconds: to connect, for the first token, for each next one."""
-
-    connect: float = 5.0
-    first_token: float = 120.0
-    next_token: float = 60.0
+GUESS = 8192
+"""Tokens of the context window where neither the server nor the user says."""
 
 
 class OpenAICompatible:
     """A `Backend` for the server at `url`, usually ending in `/v1`; belongs to one asyncio event loop.
 
     Without `model`, the first that the server lists. `api_key` is sent to the server; nothing is taken from
-    the environment. `context_window` (tokens) holds where the server does not say. Raises `InvalidInput` for
-    what is no http address, `MissingExtra` without the `openai` package.
+    the environment. `context_window` (tokens) holds where the server does not say. `retries`: how often a
+    server that is busy or away is asked again. `extra_body`: more fields for every request, for what only
+    this server knows. Raises `InvalidInput` for what is no http address or no number, `MissingExtra` without
+    the `openai` package.
     """
 
     count_tokens = staticmethod(estimate_tokens)
@@ -59,151 +53,115 @@ class OpenAICompatible:
         model: str | None = None,
         api_key: str | None = None,
         *,
-        context_window: int = 8192,
+        context_window: int | None = None,
         patience: Patience = Patience(),
+        retries: int = 2,
+        extra_body: Mapping[str, Any] | None = None,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise InvalidInput(f"{url!r} is no http address; give one such as http://127.0.0.1:8000/v1.")
-        try:
-            import openai
-        except ImportError as error:
-            raise MissingExtra(
-                "A model behind an address needs the openai package: pip install 'dyntaskmas_nb[openai]'."
-            ) from error
-        parts = urlsplit(url)
-        self._where = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))  # without password
-        self._model = model
-        self._key = api_key
+        check_count(retries, "retries", least=0)
+        self._wire = Wire(url, model, api_key, patience, extra_body or {})
         self._window = context_window
         self._patience = patience
-        self._client: openai.AsyncOpenAI | None = openai.AsyncOpenAI(
-            base_url=url,
-            api_key=api_key or "none",
-            max_retries=0,
-            # A connection kept alive may be dead when we use it again, above all after an answer that broke
-            # off; opening one costs nothing beside an answer.
-            default_headers={"Connection": "close"},
-            timeout=openai.Timeout(None, connect=patience.connect),
-        )
+        self._retries = retries
         self._schema_in_prompt = False
 
     @property
     def name(self) -> str:
         """The model's name (once known) and where it is."""
-        return f"{self._model or 'model'} at {self._where}"
+        return self._wire.name
 
     @property
     def caps(self) -> Caps:
-        """The context window, as far as known."""
-        return Caps(context_window=self._window)
+        """The context window and the hints that the server uses, as far as known: the first call asks."""
+        server = self._wire.server
+        return Caps(
+            context_window=self._known_window or GUESS,
+            hints=self._wire.hints,
+            warms=server is not None and server.dialect.warms,
+        )
 
     @guarded
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Yield the server's answer; closing the iterator closes the connection and so ends the work.
 
         Raises `BadRequest` and `ContextOverflow` where the server does not take it; `Overloaded` and
-        `Unavailable` where it is busy, unreachable or broke off; `BackendTimeout` of the request or of
-        `Patience`; `EngineDead` where the backend was closed.
+        `Unavailable` where it stays busy or unreachable, or broke off; `BackendTimeout` of the request or of
+        `Patience`; `InvalidOutput` where a model that nothing forces does not keep to the schema;
+        `EngineDead` where the backend was closed.
         """
-        stops, said, usage = StopFilter(request.stop), 0, None
-        finish: Finish | None = None
-        try:
-            response = await self._open(request)
+        deadline = anyio.current_time() + (math.inf if request.timeout is None else request.timeout)
+        for attempt in count():
+            begun = False
             try:
-                seconds = self._patience.first_token
-                while (event := await self._within(seconds, anext(response, None), "token")) is not None:
-                    seconds = self._patience.next_token
-                    usage = event.usage or usage
-                    for choice in (event.choices or ())[:1]:
-                        text = stops.push(choice.delta.content or "" if choice.delta else "")
-                        finish = "stop" if stops.stopped else self._finish(choice) or finish
-                        text += stops.flush() if finish else ""
-                        said += len(text)
-                        if text:
-                            yield Chunk(text=text)
-                    if stops.stopped:
-                        break
-            finally:
-                with anyio.move_on_after(1.0, shield=True):
-                    await response.close()
-        except Exception as error:
-            raise translate(error, self._where, self._key) from error
-        if finish is None:
-            raise Unavailable(f"{self.name}: the answer broke off before its end. Look at the server's log.")
-        prompt = sum(estimate_tokens(message.content) for message in request.messages)
-        yield Chunk(
-            text="",
-            finish=finish,
-            prompt_tokens=usage.prompt_tokens if usage else prompt,
-            completion_tokens=usage.completion_tokens if usage else -(-said // 4),
-            estimated=not usage,
-        )
+                async with aclosing(self._answer(request)) as chunks:
+                    async for chunk in chunks:
+                        begun = True
+                        yield chunk
+                return
+            except (Overloaded, Unavailable) as error:
+                asked = retry_after(error)
+                pause = self._patience.pause * 2**attempt if asked is None else asked
+                too_long = pause > self._patience.longest_pause or anyio.current_time() + pause >= deadline
+                if begun or too_long or attempt >= self._retries:
+                    raise
+            await anyio.sleep(pause)
 
     async def aclose(self) -> None:
         """Close the connections; later calls raise `EngineDead`."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        await self._wire.close()
 
-    def _finish(self, choice: Any) -> Finish | None:
-        """Why the answer ended, if it did."""
-        if choice.finish_reason == "content_filter":
-            raise BadRequest(f"{self.name}: the server's content filter refused. Rephrase the request.")
-        if choice.finish_reason is None:
-            return None
-        return "length" if choice.finish_reason == "length" else "stop"
+    @property
+    def _known_window(self) -> int | None:
+        return (self._wire.server.window if self._wire.server else None) or self._window
 
-    async def _open(self, request: Request) -> Any:
-        """Begin the answer; falls back to the schema in the prompt when the server refuses it."""
-        from openai import APIStatusError
+    async def _answer(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """One try, with the schema as the server takes it."""
+        await self._wire.find_out()
+        self._refuse_overflow(request)
+        if request.json_schema is None or not self._schema_in_prompt:
+            try:
+                async with aclosing(self._wire.call(request)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                return
+            except SchemaRefused:
+                """Nothing was said yet; what the server says without the schema tells whether that was it."""
+        yield await self._checked(request, request.json_schema or {})
 
-        if self._client is None:
-            raise EngineDead(f"{self.name} was closed. Make a new Kit to go on.")
-        if self._model is None:
-            await self._ask_model(self._client)
-        try:
-            return await self._create(self._client, request, in_prompt=self._schema_in_prompt)
-        except APIStatusError as error:
-            if request.json_schema is None or self._schema_in_prompt or not schema_refused(error):
-                raise
-        response = await self._create(self._client, request, in_prompt=True)
+    def _refuse_overflow(self, request: Request) -> None:
+        window = self._known_window
+        prompt = sum(self.count_tokens(message.content) for message in request.messages)
+        if window is not None and (request.max_tokens >= window or prompt // 2 + request.max_tokens > window):
+            raise ContextOverflow(
+                f"{self.name}: a prompt of about {prompt} tokens and max_tokens={request.max_tokens} exceed "
+                f"the context window of {window}. Shorten the context or lower max_tokens."
+            )
+
+    async def _checked(self, request: Request, schema: Mapping[str, Any]) -> Chunk:
+        """The whole answer to `request` with `schema` in its prompt; asks once more where it is wrong."""
+        request = in_prompt(request)
+        first = await self._whole(request)
         self._schema_in_prompt = True  # only now do we know that the schema was the reason
-        return response
-
-    async def _create(self, client: Any, request: Request, *, in_prompt: bool) -> Any:
-        """Send the request and wait for the answer's head."""
-        messages = [{"role": message.role, "content": message.content} for message in request.messages]
-        more: dict[str, Any] = {"stop": list(request.stop)} if request.stop else {}
-        if request.json_schema is not None:
-            schema = json.dumps(request.json_schema, default=dict, ensure_ascii=False)
-            if in_prompt:
-                asked = "Answer with JSON only, valid under this JSON Schema:"
-                messages[-1]["content"] += f"\n\n{asked}\n{schema}"
-            else:
-                named = {"name": "answer", "schema": json.loads(schema), "strict": True}
-                more["response_format"] = {"type": "json_schema", "json_schema": named}
-        call = client.chat.completions.create(
-            model=self._model,
-            messages=messages,
-            max_tokens=request.max_tokens,
-            temperature=request.temperature,
-            seed=request.seed,
-            stream=True,
-            stream_options={"include_usage": True},
-            **more,
+        if not (wrong := complaint(first, schema)):
+            return replace(first, text=unfenced(first.text))
+        second = await self._whole(asked_again(request, first.text, wrong))
+        if wrong := complaint(second, schema):
+            raise InvalidOutput(
+                f"{self.name}: asked twice, the answer is not valid under the JSON schema: {wrong} "
+                "Choose a larger model, raise max_tokens, or a server that takes a response_format."
+            )
+        return replace(
+            second,
+            text=unfenced(second.text),
+            prompt_tokens=first.prompt_tokens + second.prompt_tokens,
+            completion_tokens=first.completion_tokens + second.completion_tokens,
+            cached_tokens=first.cached_tokens + second.cached_tokens,
+            estimated=first.estimated or second.estimated,
         )
-        return await self._within(self._patience.first_token, call, "answer")
 
-    async def _ask_model(self, client: Any) -> None:
-        """Take the first model that the server lists, and its context window where it says (vLLM does)."""
-        page = await self._within(self._patience.first_token, client.models.list(), "list of models")
-        if not page.data:
-            raise BadRequest(f"{self._where}: the server lists no model. Load one, or give its name.")
-        self._model = page.data[0].id
-        self._window = getattr(page.data[0], "max_model_len", None) or self._window
-
-    async def _within(self, seconds: float, waiting: Awaitable[T], what: str) -> T:
-        """Wait at most `seconds`."""
-        with anyio.move_on_after(seconds):
-            return await waiting
-        raise BackendTimeout(f"{self.name}: no {what} for {seconds:g} s. Is the server stuck or overloaded?")
+    async def _whole(self, request: Request) -> Chunk:
+        text, last = "", Chunk(text="")
+        async with aclosing(self._wire.call(request)) as chunks:
+            async for last in chunks:
+                text += last.text
+        return replace(last, text=text)

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from dyntaskmas_nb.errors import BackendError, BadRequest, ContextOverflow, Overloaded, Unavailable
+from dyntaskmas_nb.errors import (
+    BackendError,
+    BadRequest,
+    ContextOverflow,
+    OutOfMemory,
+    Overloaded,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     import openai
 
 _OVERFLOW = ("context_length_exceeded", "context length", "context window", "context size", "maximum context")
 
+_REACHED = ("ReadError", "RemoteProtocolError", "DecodingError")
+"""Errors of the SDK's transport, httpx or a later one, after the server was reached."""
+
 
 def translate(error: Exception, where: str, secret: str | None) -> BackendError:
     """The kit's error for `error` from the server `where`; `secret` is kept out of the message."""
     import openai
 
+    if isinstance(error.__cause__, Exception) and type(error.__cause__).__name__ in _REACHED:
+        error = error.__cause__
     said = _said(error, secret)
     match error:
         case BackendError():
             return error
+        case UnicodeEncodeError():  # ours, not the server's: nothing has been sent
+            return BadRequest(
+                f"{where}: the request is no text ({said}). "
+                "Remove halves of surrogate pairs from it, and letters that are not ASCII from the api_key."
+            )
         case openai.APIStatusError():
             return _status(error, said, f"{where}: HTTP {error.status_code}: {said}")
         case openai.APIConnectionError():
@@ -43,17 +62,53 @@ def _status(error: openai.APIStatusError, said: str, what: str) -> BackendError:
         return BadRequest(f"{what}. Check the model's name, and that the address ends as in …/v1.")
     if status in {429, 503}:
         return Overloaded(f"{what}. Wait, or lower the number of agents.")
+    if status >= 500 and "out of memory" in said.lower():
+        return OutOfMemory(f"{what}. Lower the number of agents, or max_tokens.")
     if status >= 500 or status == 408:
         return Unavailable(f"{what}. Look at the server's log.")
-    if any(sign in f"{error.code} {said}".lower() for sign in _OVERFLOW):
+    if _overflows(error):
         return ContextOverflow(f"{what}. Shorten the context or lower max_tokens.")
     return BadRequest(f"{what}. Change what the server names.")
 
 
-def schema_refused(error: openai.APIStatusError) -> bool:
+class SchemaRefused(Exception):
+    """The server may know no JSON schemas; never leaves the backend."""
+
+
+def schema_refused(error: Exception) -> bool:
     """Whether `error` may mean that the server does not know `response_format: json_schema`."""
+    import openai
+
+    if not isinstance(error, openai.APIStatusError) or _overflows(error):
+        return False
     # llama-cpp-python's server says 500 for a response_format it does not know.
     return error.status_code in {400, 415, 422, 501} or "response_format" in _said(error, None)
+
+
+def refused_fields(error: openai.APIStatusError, fields: Collection[str]) -> set[str]:
+    """Those of `fields` that `error` names: the server does not take them."""
+    said = f"{error.body} {_said(error, None)}".lower()
+    return {name for name in fields if error.status_code in {400, 422} and name in said}
+
+
+def cannot_list(error: openai.APIError) -> bool:
+    """Whether a server that says `error` to `GET /models` may have no such list, and answer all the same."""
+    return getattr(error, "status_code", None) in {400, 401, 403, 404, 405, 500, 501}
+
+
+def retry_after(error: BackendError) -> float | None:
+    """The seconds that the server asks to wait, if it does; a date would need its clock and ours to agree."""
+    headers = getattr(getattr(error.__cause__, "response", None), "headers", {})
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < math.inf else None
+
+
+def _overflows(error: openai.APIStatusError) -> bool:
+    said = f"{error.code} {_said(error, None)}".lower()
+    return error.status_code < 500 and any(sign in said for sign in _OVERFLOW)
 
 
 def _said(error: BaseException, secret: str | None) -> str:

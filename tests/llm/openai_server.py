@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 
+from dyntaskmas_nb.errors import ContextOverflow
 from dyntaskmas_nb.llm.protocol import Backend, Message, Request
 
 Body = dict[str, Any]
@@ -25,6 +26,8 @@ class Server:
     def __init__(self, backend: Backend | None = None) -> None:
         self.backend = backend
         self.models: list[Body] = [{"id": "tiny", "object": "model", "created": 0, "owned_by": "us"}]
+        self.props: Body | None = None  # what llama-server says of itself; None: it has no such page
+        self.got: list[str] = []
         self.asked: list[Body] = []
         self.keys: list[str | None] = []
         self.chat: Callable[[Handler, Body], None] = serve
@@ -63,7 +66,13 @@ class Handler(BaseHTTPRequestHandler):
         """Keep quiet."""
 
     def do_GET(self) -> None:
-        self.answer(200, {"object": "list", "data": self.ours.models})
+        self.ours.got.append(self.path)
+        if self.path == "/v1/models":
+            self.answer(200, {"object": "list", "data": self.ours.models})
+        elif self.path == "/props" and self.ours.props is not None:
+            self.answer(200, self.ours.props)
+        else:
+            self.error(404, "no such page")
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -75,12 +84,14 @@ class Handler(BaseHTTPRequestHandler):
             self.ours.broken.set()
         self.close_connection = True
 
-    def answer(self, status: int, body: Body | str) -> None:
+    def answer(self, status: int, body: Body | str, **headers: str) -> None:
         """A whole answer."""
         data = (body if isinstance(body, str) else json.dumps(body)).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(data)
 
@@ -105,10 +116,11 @@ class Handler(BaseHTTPRequestHandler):
         choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
         self.event(frame() | {"choices": [choice]})
 
-    def usage(self, prompt: int, answer: int) -> None:
+    def usage(self, prompt: int, answer: int, details: Body | None = None, **more: Body) -> None:
         """The token counts, and the end."""
         counts = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
-        self.event(frame() | {"choices": [], "usage": counts})
+        counts |= {"prompt_tokens_details": details} if details else {}
+        self.event(frame() | {"choices": [], "usage": counts, **more})
         self.event("[DONE]")
 
 
@@ -130,16 +142,21 @@ def serve(handler: Handler, body: Body) -> None:
     )
 
     async def play() -> None:
-        backend = handler.ours.backend
+        backend, begun = handler.ours.backend, False
         assert backend is not None
         async with aclosing(backend.stream(request)) as chunks:
             async for chunk in chunks:
+                if not begun:
+                    handler.begin()
+                    begun = True
                 handler.say(chunk.text, chunk.finish)
                 if chunk.finish is not None and body["stream_options"]["include_usage"]:
                     handler.usage(chunk.prompt_tokens, chunk.completion_tokens)
 
-    handler.begin()
-    anyio.run(play)
+    try:
+        anyio.run(play)
+    except ContextOverflow as error:
+        handler.error(400, f"maximum context length: {error}")
 
 
 def whole(handler: Handler, finish: str, *, usage: bool) -> None:
