@@ -24,7 +24,7 @@ FRONT_END := tools/front_end.py widgets/build.mjs widgets/package.json widgets/p
     $(shell find widgets/src)
 PEERS := langgraph==1.2.22 distributed==2026.8.0 autogen-core==0.7.5
 
-.PHONY: help demo lab test check fix torture bench bench-awm bench-panel bench-peers torch clean distclean FORCE
+.PHONY: help demo lab test check fix torture bench bench-awm bench-panel bench-gpu bench-peers torch llama clean distclean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
@@ -38,8 +38,8 @@ demo: $(DONE)/runtime ## plan and run one sentence with the embedded Llama; the 
 lab: $(DONE)/lab ## JupyterLab on notebooks/, with the live panel open
 	@$(PY) -m jupyterlab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/04_the_live_panel.ipynb $(LAB_ARGS)
 
-test: $(DONE)/test $(DONE)/torch $(DONE)/minilm ## every test, doctest and notebook
-	@cat $(DONE)/torch $(DONE)/minilm
+test: $(DONE)/test $(DONE)/torch $(DONE)/minilm $(DONE)/llama ## every test, doctest and notebook
+	@cat $(DONE)/torch $(DONE)/minilm $(DONE)/llama
 	@$(PY) -m pytest $(TEST_ARGS)
 
 check: $(DONE)/test ## ruff, mypy, layers, the front end's types, __all__, notebooks: what pre-commit and CI run
@@ -55,7 +55,7 @@ fix: $(DONE)/test ## let ruff mend and format what it can
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-torture: $(DONE)/test $(DONE)/torch $(DONE)/minilm ## the long campaigns: kills, fuzz, many more examples
+torture: $(DONE)/test $(DONE)/torch $(DONE)/minilm $(DONE)/llama ## the long campaigns: kills, fuzz, many more examples
 	@$(PY) -m pytest --hypothesis-profile=torture --timeout=3600 -m '' $(TEST_ARGS)
 
 bench: $(DONE)/runtime ## what a task costs, how good schedules are, how fast the embedded Llama is; out/bench.json
@@ -67,6 +67,9 @@ bench-awm: $(DONE)/runtime ## what adapting the workflow buys, 1,000 seeded work
 
 bench-panel: $(DONE)/test ## how quick the live panel is in a real JupyterLab; needs Chromium
 	@$(PY) -m benchmarks.panel
+
+bench-gpu: $(DONE)/test $(DONE)/torch ## the transformers engine on this machine's GPU, or at small size on its CPU
+	@$(PY) -m benchmarks.gpu
 
 bench-peers: $(DONE)/runtime ## the same graphs through LangGraph, dask and autogen-core (installed in .venv-peers)
 	@for peer in $(PEERS); do \
@@ -84,6 +87,10 @@ torch: $(DONE)/test ## try again to install the CPU build of torch and MiniLM, w
 	@$(SETUP) torch
 	@$(SETUP) minilm
 	@cat $(DONE)/torch $(DONE)/minilm
+
+llama: $(DONE)/test ## try again to build llama.cpp's server, which the conformance tests talk to
+	@$(SETUP) llama
+	@cat $(DONE)/llama
 
 clean: ## caches, builds and out/
 	@rm -rf out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -114,3 +121,6 @@ $(DONE)/torch: $(DONE)/test
 
 $(DONE)/minilm: $(DONE)/torch tools/minilm.txt
 	@$(SETUP) minilm
+
+$(DONE)/llama: $(DONE)/test tools/llama_server.py
+	@$(SETUP) llama

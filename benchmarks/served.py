@@ -12,21 +12,28 @@ import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from statistics import fmean, median
 
 import anyio
 
 from dyntaskmas_nb import Kit
+from dyntaskmas_nb.agents.context import Item
+from dyntaskmas_nb.agents.prompts import agent_messages
 from dyntaskmas_nb.apee.simulate import simulate
 from dyntaskmas_nb.awm.sampler import Gpus
 from dyntaskmas_nb.core.graph import TaskGraph
 from dyntaskmas_nb.core.task import Task
 from dyntaskmas_nb.kit.paper_plans import layered, travel, with_barriers
-from dyntaskmas_nb.llm.protocol import Backend, Chunk, Message, Request, complete
+from dyntaskmas_nb.llm.protocol import Backend, Chunk, Request, complete
 from dyntaskmas_nb.view.layout import layers
 
 TOKENS = 24
 """Tokens of an answer for each unit of complexity."""
+
+
+_NUMBERS = count()
+"""So that prompts that are measured have in common what agents' prompts have, and no more."""
 
 
 class Sized:
@@ -93,10 +100,10 @@ async def cost_of(backend: Backend, at_once: int) -> tuple[float, float]:
 
     async def batch(tokens: int) -> float:
         async def one(seed: int) -> None:
-            message = Message(
-                role="user", content=f"Request {seed}: " + "plan the trip to Kyoto for two. " * 6
-            )
-            await complete(backend, Request(messages=(message,), max_tokens=tokens, seed=seed))
+            number = next(_NUMBERS)
+            before = [Item(title="before", text=f"{number} and more. " * 20)]
+            messages = agent_messages("expert", f"Task {number}", "A trip to Kyoto", before, terse=False)
+            await complete(backend, Request(messages=messages, max_tokens=tokens, seed=seed))
 
         began = time.perf_counter()
         async with anyio.create_task_group() as group:
@@ -128,10 +135,21 @@ def watched(every: float = 0.1) -> Iterator[list[float]]:
         thread.join()
 
 
-def play(backend: Backend, graph: TaskGraph, how: str, agents: int, name: str, each: int = TOKENS) -> Row:
-    """Run `graph` once, and have the simulator foretell it."""
-    widest = max(map(list(layers(graph).values()).count, set(layers(graph).values())))
-    begin, token = anyio.run(cost_of, backend, min(agents, widest))
+def play(
+    backend: Backend,
+    graph: TaskGraph,
+    how: str,
+    agents: int,
+    name: str,
+    costs: dict[int, tuple[float, float]],
+    each: int = TOKENS,
+) -> Row:
+    """Run `graph` once, and have the simulator foretell it; `costs` by requests at once are kept."""
+    levels = list(layers(graph).values())
+    at_once = min(agents, max(map(levels.count, levels)))
+    if at_once not in costs:
+        costs[at_once] = anyio.run(cost_of, backend, at_once)
+    begin, token = costs[at_once]
     barriers = with_barriers(graph) if how == "level barrier" else graph
     policy = "fifo" if how == "level barrier" else "upward_rank"
 
@@ -165,13 +183,14 @@ def play(backend: Backend, graph: TaskGraph, how: str, agents: int, name: str, e
 
 def rows(backend: Backend, agents: Sequence[int], *, small: bool = False, each: int = TOKENS) -> list[Row]:
     """Serial once a graph, then both ways with each number of agents."""
-    made = []
+    made: list[Row] = []
+    costs: dict[int, tuple[float, float]] = {}
     for name, graph in graphs(small).items():
-        made.append(play(backend, graph, "serial", 1, name, each))
+        made.append(play(backend, graph, "serial", 1, name, costs, each))
         print(line(made[-1]), flush=True)
-        for count in agents:
+        for number in agents:
             for how in ("level barrier", "ours"):
-                made.append(play(backend, graph, how, count, name, each))
+                made.append(play(backend, graph, how, number, name, costs, each))
                 print(line(made[-1]), flush=True)
     return made
 

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from dyntaskmas_nb.errors import BadWeights, InvalidInput, MissingExtra
 from dyntaskmas_nb.llm.connect import connect
 from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
+from dyntaskmas_nb.llm.gpus import on_gpus
+from dyntaskmas_nb.llm.hugging.engine import TransformersLlama
 from dyntaskmas_nb.llm.openai_compatible import OpenAICompatible
+from dyntaskmas_nb.llm.pool import Pool
 from dyntaskmas_nb.llm.simulated import Simulated
 from tests.llm.test_simulated import ask, seconds
 
@@ -59,3 +63,41 @@ def test_anything_else_is_refused_with_the_choices(model: object) -> None:
 def test_simulated_with_and_without_a_latency() -> None:
     assert seconds(connect("simulated"), ask(cost=3.0)) == [3.0]  # type: ignore[arg-type]
     assert seconds(connect("simulated:constant:0.5"), ask()) == [0.5]  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_with_a_template_of_its_own_runs_on_torch(tmp_path: Path, tiny_folder: Path) -> None:
+    assert isinstance(connect(tiny_folder), EmbeddedLlama)
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "tokenizer.json").write_text('{"added_tokens": [{"content": "<|begin_of_text|>"}]}')
+    foreign, named = connect(tmp_path), connect("hf:meta-llama/Llama-3.1-8B-Instruct")
+    assert isinstance(foreign, TransformersLlama)
+    assert (foreign.name, named.name) == (f"hf:{tmp_path.name}", "hf:Llama-3.1-8B-Instruct")
+
+
+def test_tensorrt_by_its_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt_llm", None)
+    with pytest.raises(MissingExtra, match="trtllm-serve"):
+        connect("trt:meta-llama/Llama-3.1-8B-Instruct")
+
+
+def torch_with(gpus: int) -> ModuleType:
+    """A border of torch that only counts GPUs."""
+    torch = ModuleType("torch")
+    torch.cuda = SimpleNamespace(device_count=lambda: gpus, is_available=lambda: gpus > 0)  # type: ignore[attr-defined]
+    return torch
+
+
+@pytest.mark.parametrize("gpus", [0, 1, 2, 4])
+def test_every_gpu_gets_an_engine(
+    gpus: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", torch_with(gpus))
+    backend = on_gpus("some/llama", max_batch=8)
+    if gpus < 2:
+        assert isinstance(backend, TransformersLlama)
+    else:
+        assert isinstance(backend, Pool)
+        assert [one._device for one in backend._members] == [f"cuda:{n}" for n in range(gpus)]
+        assert {one._max_batch for one in backend._members} == {8}
+        assert backend.name == f"{gpus} × hf:llama"
+    assert ("no CUDA GPU" in caplog.text) == (gpus == 0)

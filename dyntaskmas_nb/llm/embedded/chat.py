@@ -22,6 +22,15 @@ ROLES = {"system": "<|system|>", "user": "<|user|>", "assistant": "<|assistant|>
 CONTROLS = (BEGIN, *ROLES.values(), END)
 
 
+def speaks(folder: Path) -> bool:
+    """Whether the tokenizer in `folder` has the special tokens of this template."""
+    try:
+        text = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return all(f'"{name}"' in text for name in CONTROLS)
+
+
 class ChatTokenizer:
     """Text to tokens and back, with the chat template; `BadWeights` where `tokenizer.json` cannot serve."""
 

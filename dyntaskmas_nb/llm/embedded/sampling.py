@@ -45,10 +45,14 @@ class Grammar:
 
     def allow(self, logits: Floats) -> Floats:
         """`logits` with what the grammar forbids at −∞; raises `InvalidOutput` when its parser gives up."""
-        bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
-        allowed = np.unpackbits(bits, count=len(logits), bitorder="little").view(np.bool_)
-        self._check()
+        allowed = np.unpackbits(self.bits(), count=len(logits), bitorder="little").view(np.bool_)
         return np.where(allowed, logits, np.float32(-np.inf))
+
+    def bits(self) -> NDArray[np.uint8]:
+        """What the grammar allows next, one bit a token, lowest bit first; raises as `allow`."""
+        bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+        self._check()
+        return bits
 
     def advance(self, token: int) -> bool:
         """Take note of the token chosen; whether nothing but the end can follow. Raises as `allow`."""

@@ -14,15 +14,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Protocol
 
 import anyio
 import anyio.lowlevel
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from dyntaskmas_nb.errors import BackendError, EngineDead
-from dyntaskmas_nb.llm.embedded.scheduler import Scheduler
 from dyntaskmas_nb.llm.protocol import Chunk, Request
 
 _TURN = threading.Lock()
@@ -55,11 +54,33 @@ class Mailbox:
         return item
 
 
-class Worker:
-    """A daemon thread that runs `scheduler` until `stop`; `blas_threads` None leaves BLAS alone."""
+class Steps(Protocol):
+    """A scheduler as its thread sees it: requests in, steps, and what each step has for whom."""
 
-    def __init__(self, scheduler: Scheduler, blas_threads: int | None = None) -> None:
-        self._blas_threads = blas_threads
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+
+    def submit(self, key: Hashable, request: Request) -> None:
+        """Queue a request; raises `BackendError` to refuse it."""
+
+    def cancel(self, key: Hashable) -> None:
+        """Forget a request."""
+
+    def step(self) -> Sequence[tuple[Hashable, Chunk | BackendError]]:
+        """Compute a little for everybody."""
+
+
+class Worker:
+    """A daemon thread that runs `scheduler` until `stop`.
+
+    `blas_threads` None leaves BLAS alone; `model` is what messages call the one who died.
+    """
+
+    def __init__(
+        self, scheduler: Steps, blas_threads: int | None = None, model: str = "The embedded model"
+    ) -> None:
+        self._blas_threads, self._model = blas_threads, model
         # A request to begin, a mailbox with None to cancel, or None to stop.
         self._commands: queue.SimpleQueue[tuple[Mailbox, Request | None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()  # guards _open and _dead between the engine and the callers
@@ -94,13 +115,13 @@ class Worker:
         if self._thread is not threading.current_thread():  # a finaliser may run on any thread
             self._thread.join(timeout)
 
-    def _run(self, scheduler: Scheduler) -> None:
+    def _run(self, scheduler: Steps) -> None:
         """The thread: commands first, then a step, then the mail."""
         message, cause = "was closed", None
         try:
-            blas = ThreadpoolController()
+            held = _blas(self._blas_threads)
             while self._obey(scheduler):
-                with _TURN, blas.limit(limits=self._blas_threads, user_api="blas"):
+                with held():
                     outputs = scheduler.step()
                 self._deliver(outputs)
         except BaseException as error:  # noqa: BLE001  becomes every caller's EngineDead
@@ -108,7 +129,7 @@ class Worker:
 
         def dead() -> EngineDead:
             """Raise anew for each: one exception raised in two places would mix their tracebacks."""
-            again = EngineDead(f"The embedded model's engine {message}. Make a new Kit to go on.")
+            again = EngineDead(f"{self._model}'s engine {message}. Make a new Kit to go on.")
             again.__cause__ = cause
             return again
 
@@ -117,7 +138,7 @@ class Worker:
             waiting = list(self._open)
         self._deliver((mailbox, dead()) for mailbox in waiting)
 
-    def _obey(self, scheduler: Scheduler) -> bool:
+    def _obey(self, scheduler: Steps) -> bool:
         """Carry out the commands that came, waiting for one when idle; False to end."""
         while scheduler.idle or not self._commands.empty():
             command = self._commands.get()
@@ -152,7 +173,7 @@ class Worker:
 
 
 def _soon(loop: object, mailboxes: Iterable[Mailbox]) -> None:
-    """Wake streams on their loop; `RuntimeError` where it has ended (asyncio: closed; trio: RunFinishedError)."""
+    """Wake streams on their loop; `RuntimeError` where it has ended."""
     asyncio = hasattr(loop, "call_soon_threadsafe")  # else trio's token
     getattr(loop, "call_soon_threadsafe" if asyncio else "run_sync_soon")(_wake, mailboxes)
 
@@ -160,3 +181,19 @@ def _soon(loop: object, mailboxes: Iterable[Mailbox]) -> None:
 def _wake(mailboxes: Iterable[Mailbox]) -> None:
     for mailbox in mailboxes:
         mailbox.news.set()
+
+
+def _blas(threads: int | None) -> Callable[[], AbstractContextManager[None]]:
+    """What a step runs in: BLAS held to `threads` threads, or as it is."""
+    if threads is None:
+        return nullcontext
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    blas = ThreadpoolController()
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        with _TURN, blas.limit(limits=threads, user_api="blas"):
+            yield
+
+    return held
