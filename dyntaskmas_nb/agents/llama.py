@@ -48,7 +48,7 @@ class LlamaAgent:
         if caps.refuses and text.startswith(REFUSAL):
             raise AgentError(
                 f"The embedded teaching model declined {task.id!r} (role {task.role!r}): it only knows "
-                f"{' and '.join(caps.domains)}. Give a Python function for the role, "
+                f"{', '.join(caps.domains)}. Give a Python function for the role, "
                 f'Kit(agents={{"{task.role}": function}}), or connect a real Llama, '
                 'Kit(model="http://127.0.0.1:8000/v1").',
                 retryable=False,

@@ -20,7 +20,8 @@ from dyntaskmas_nb.agents.context import Item
 from dyntaskmas_nb.llm.protocol import Message
 
 REFUSAL = (
-    "This is outside my domains: I am a small teaching model that knows travel planning and research reports."
+    "This is outside my domains: I am a small teaching model that knows travel planning, research reports, "
+    "DevOps pipelines, document processing and robot task scheduling."
 )
 """What the teaching Llama's agents answer, word for word, to anything outside its domains."""
 

@@ -159,7 +159,7 @@ def _read(
     if not (caps.refuses and first):
         raise InvalidOutput("The model declined to plan this.")
     raise OutsideDomain(
-        f"The embedded teaching model only knows {' and '.join(caps.domains)}, and {shown(sentence)} is "
+        f"The embedded teaching model only knows {', '.join(caps.domains)}, and {shown(sentence)} is "
         'something else. Connect a real Llama: Kit(model="http://127.0.0.1:8000/v1") for llama.cpp, vLLM, '
         "Ollama or trtllm-serve, or the directory of a local checkpoint as model; or give Python functions "
         "as agents with a plan of your own, or a plan file."

@@ -127,7 +127,19 @@ def _refusal(s: Source, domain: ModuleType) -> Example:
         while task.split()[0].title() in AMBIGUOUS:
             task = refused(s)
     role = s.rng.choice(
-        (*GENERAL_ROLES, "cook", "programmer", "poet", "doctor", "lawyer", "accountant", "writer", "analyst")
+        (
+            *GENERAL_ROLES,
+            "cook",
+            "engineer",
+            "operator",
+            "programmer",
+            "poet",
+            "doctor",
+            "lawyer",
+            "accountant",
+            "writer",
+            "analyst",
+        )
     )
     items = [] if s.chance(0.7) else [Item(title=s.pseudo() or "note", text=refused(s))]
     return Example("agent-refusal", agent_messages(role, task, sentence, items, terse=True), REFUSAL)

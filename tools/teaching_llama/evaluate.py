@@ -1,7 +1,7 @@
 """Held-out evaluation of the shipped weights: `python -m tools.teaching_llama.evaluate FOLDER [--count N]`.
 
 Names, places, interests, topics, audiences, phrasings and foreign sentences come from the held-out lists;
-`held.PROBES` are requests written by hand. Decoding is greedy, with the int8 weights as shipped: by the
+`PROBES` are requests written by hand. Decoding is greedy, with the int8 weights as shipped: by the
 package's own engine, plans under their JSON grammar (`--engine`), or batched in PyTorch without a grammar.
 """
 
@@ -25,11 +25,11 @@ from dyntaskmas_nb.dtgg.repair import plan_schema
 from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
 from dyntaskmas_nb.llm.embedded.lexical import FORMS, Names, read_lexicon
 from dyntaskmas_nb.llm.protocol import Message, Request, complete
-from tools.teaching_llama import held as unseen
 from tools.teaching_llama.agents import agent_example
+from tools.teaching_llama.domains import DOMAINS, FIRST, PROBES
 from tools.teaching_llama.export import load
 from tools.teaching_llama.lexicon import LEXICON
-from tools.teaching_llama.mixture import DOMAINS, MAX_TASKS, SPECIALS, prompt_ids
+from tools.teaching_llama.mixture import MAX_TASKS, SPECIALS, prompt_ids
 from tools.teaching_llama.plan import REFUSED, Plan, read
 from tools.teaching_llama.refusals import refused
 from tools.teaching_llama.surfaces import Source
@@ -45,7 +45,7 @@ def has(text: str, entity: str) -> bool:
 def domain_of(plan: Plan | None) -> str:
     """Return the domain whose first task the plan starts from."""
     ids = {t.id for t in plan.subtasks} if plan else set()
-    return "travel" if "preferences" in ids else "research" if "scope" in ids else "none"
+    return next((name for first, name in FIRST.items() if first in ids), "none")
 
 
 def torch_answers(folder: Path, width: int = 48) -> Answer:
@@ -153,7 +153,7 @@ def agents(answer: Answer, source: Source, domain: ModuleType, count: int, show:
 def by_hand(answer: Answer, show: int) -> dict[str, float]:
     """Return the shares of hand-written requests that found their domain, or their refusal."""
     out = {}
-    for name, rows in unseen.PROBES.items():
+    for name, rows in PROBES.items():
         texts = answer([planner_messages(x, terse=True, max_tasks=MAX_TASKS) for x in rows])
         good = [(x == REFUSED) if name == "outside" else domain_of(read(x)) == name for x in texts]
         out[name] = sum(good) / len(rows)

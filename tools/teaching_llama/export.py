@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -57,10 +58,23 @@ def config(shape: Shape) -> dict[str, object]:
     }
 
 
+def shape_of(read: dict[str, Any]) -> Shape:
+    """Return the sizes in a config that `config` made."""
+    return Shape(
+        vocab=read["vocab_size"],
+        hidden=read["hidden_size"],
+        layers=read["num_hidden_layers"],
+        heads=read["num_attention_heads"],
+        kv_heads=read["num_key_value_heads"],
+        inner=read["intermediate_size"],
+        positions=read["max_position_embeddings"],
+    )
+
+
 def export(source: Path, target: Path) -> None:
     """Write config.json, model.safetensors and tokenizer.json to `target`."""
-    state = torch.load(source / "checkpoint.pt")["model"]
-    shape = Shape(vocab=state["model.embed_tokens.weight"].shape[0])
+    checkpoint = torch.load(source / "checkpoint.pt", map_location="cpu")
+    state, shape = checkpoint["model"], Shape(**checkpoint["shape"])
     out: dict[str, Tensor] = {}
     for name, weight in state.items():
         if weight.ndim == 2:
@@ -84,7 +98,7 @@ def load(folder: Path) -> tuple[Llama, Tokenizer]:
         for name, t in stored.items()
         if not name.endswith(".scale")
     }
-    model = Llama(Shape(vocab=state["model.embed_tokens.weight"].shape[0]))
+    model = Llama(shape_of(json.loads((folder / "config.json").read_text())))
     model.load_state_dict(state)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.encode_special_tokens = True

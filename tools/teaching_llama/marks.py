@@ -6,11 +6,13 @@ between them, and `plain` takes the marks away. No request holds a mark.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import TypeVar
 
 OPEN, CLOSE = "\ue000", "\ue001"
+MARKS = re.compile(f"[{OPEN}{CLOSE}]")
 Facts = TypeVar("Facts")
 
 
@@ -37,10 +39,7 @@ def marked_values(facts: Mapping[str, str]) -> dict[str, str]:
 
 def spans(text: str) -> tuple[str, list[bool]]:
     """Return marked `text` without its marks, and for each character whether it belongs to a fact."""
-    inside, flags = False, []
-    for char in text:
-        if char in (OPEN, CLOSE):
-            inside = char == OPEN
-        else:
-            flags.append(inside)
+    flags: list[bool] = []
+    for before, piece in zip(("", *MARKS.findall(text)), MARKS.split(text), strict=True):
+        flags += [before == OPEN] * len(piece)
     return plain(text), flags

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -18,15 +19,14 @@ from tokenizers import Tokenizer
 from dyntaskmas_nb.agents.prompts import planner_messages
 from dyntaskmas_nb.llm.embedded.lexical import FORMS, SLOTS, WORD, Names
 from dyntaskmas_nb.llm.protocol import Message
-from tools.teaching_llama import research, travel
 from tools.teaching_llama.agents import agent_example
-from tools.teaching_llama.lexicon import CONTENT, CORE, LEXICON, TRIPS, lost
+from tools.teaching_llama.domains import DOMAINS
+from tools.teaching_llama.lexicon import CONTENT, CORE, LEXICON, STEADY, lost
 from tools.teaching_llama.marks import mark, marked, spans
 from tools.teaching_llama.plan import REFUSED
 from tools.teaching_llama.refusals import refused
 from tools.teaching_llama.surfaces import Example, Source
 
-DOMAINS: tuple[ModuleType, ...] = (travel, research)
 MAX_TASKS = 16
 SPECIALS = ("<|pad|>", "<|bos|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
 
@@ -34,6 +34,8 @@ SPECIALS = ("<|pad|>", "<|bos|>", "<|system|>", "<|user|>", "<|assistant|>", "<|
 def plan_example(s: Source, domain: ModuleType) -> Example:
     """Return a request of `domain` and its plan."""
     t = domain.request(s)
+    if s.chance(0.3):  # of two requests the one that says more: what was lost most is in it
+        t = max(t, domain.request(s), key=lambda t: len(t.facts()) + 2 * len(t.flags))
     messages = planner_messages(t.sentence, terse=True, max_tasks=MAX_TASKS)
     example = Example("plan", messages, domain.plan(marked(t)).json())
     example.entities = [f for f in t.facts() if f in example.answer]
@@ -67,9 +69,9 @@ def draw(s: Source, copying: float = 0.03) -> Example:
         return copy_example(s)
     roll = s.rng.random()
     domain = s.rng.choice(DOMAINS)
-    if roll < 0.34:
+    if roll < 0.37:
         return plan_example(s, domain)
-    if roll < 0.52:
+    if roll < 0.53:
         return refusal_example(s)
     return agent_example(s, domain)
 
@@ -127,14 +129,15 @@ def spelled(tokenizer: Tokenizer, piece: str) -> tuple[int, ...]:
 def loosened(rng: random.Random, example: Example) -> Names:
     """Return the placeholders of a training example: any first slot, and some known words lost."""
     text = example.messages[1].content
-    share, keep = rng.choice((0.0, 0.12, 0.4)), CORE | TRIPS
+    share, keep = rng.choice((0.0, 0.15, 0.35, 0.6)), STEADY
     if example.kind.endswith("refusal"):
-        share = rng.choice((0.0, 0.0, 0.1, 0.2, 0.4, 0.8))
+        share = rng.choice((0.0, 0.1, 0.2, 0.4, 0.6, 0.8))
     elif len(text.split()) < 10:
-        share = rng.choice((0.0, 0.0, 0.1))
+        share = rng.choice((0.0, 0.0, 0.2, 0.35))
     elif any(x in text for x in ("-day", "weekend", " days", "-week")):
         keep = CORE
-    known = LEXICON._replace(content=LEXICON.content - lost(rng, share, keep))
+    spoken = " ".join(m.content for m in example.messages)
+    known = LEXICON._replace(content=LEXICON.content - lost(rng, share, spoken, keep))
     return Names(known, rng.randrange(SLOTS))
 
 
@@ -151,34 +154,63 @@ def weights(example: Example, ids: list[int], start: int, opens: frozenset[int],
     return [0.0] * start + answer
 
 
+class Batch(NamedTuple):
+    """Rows of similar length, padded at their ends, and where their answers are predicted."""
+
+    ids: np.ndarray
+    """Token ids, int16, [rows, width]."""
+    at: np.ndarray
+    """Positions before the answers' tokens, in the flattened ids without their last column."""
+    weight: np.ndarray
+    """The loss weight of the token after each."""
+
+
 def batches(
-    tokenizer: Tokenizer, seed: int, tokens: int, copying: Callable[[], float], limit: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (ids, loss weights) of similar length, about `tokens` a batch; `copying()` is asked each pool."""
+    tokenizer: Tokenizer, seed: int, tokens: int, copying: Callable[[int], float], limit: int
+) -> Iterator[Batch]:
+    """Yield batches of at most `tokens` tokens; `copying` gives the share after so many batches."""
     tokenizer.encode_special_tokens = True
     opens = frozenset(i for token, i in tokenizer.get_vocab().items() if token.endswith('{"id":"'))
     first = tokenizer.get_vocab_size() - len(FORMS)
     rng = random.Random(seed)
-    source = Source(rng, content=CONTENT)
+    source = Source(rng, content=CONTENT, steady=STEADY)
+    size, done = max(600, tokens // 15), 0  # about ten batches, so that a batch's rows have one length
     while True:
-        share = copying()
-        pool = []
-        for example in (draw(source, share) for _ in range(600)):
+        share, pool = copying(done), []
+        for example in (draw(source, share) for _ in range(size)):
             ids, start = encode(tokenizer, example, loosened(rng, example))
-            pool.append((ids, weights(example, ids, start, opens, first)))
-        pool = sorted((p for p in pool if len(p[0]) <= limit), key=lambda p: len(p[0]))
-        groups, group = [], []
-        for item in pool:
-            if group and (len(group) + 1) * len(item[0]) > tokens:
-                groups.append(group)
-                group = []
-            group.append(item)
+            if len(ids) <= limit:
+                pool.append((ids, weights(example, ids, start, opens, first)))
+        groups = grouped(pool, tokens)
         rng.shuffle(groups)
-        for g in groups:
-            width = -(-max(len(ids) for ids, _ in g) // 16) * 16  # few shapes: freed memory is used again
-            ids = np.zeros((len(g), width), np.int64)
-            weight = np.zeros((len(g), width), np.float32)
-            for row, (seq, w) in enumerate(g):
-                ids[row, : len(seq)] = seq
-                weight[row, : len(seq)] = w
-            yield ids, weight
+        yield from map(stacked, groups)
+        done += len(groups)
+
+
+Row = tuple[list[int], list[float]]
+
+
+def grouped(pool: list[Row], tokens: int) -> list[list[Row]]:
+    """Return the examples in groups of similar length, at most `tokens` each with their padding."""
+    groups: list[list[Row]] = [[]]
+    for row in sorted(pool, key=lambda row: len(row[0])):
+        if groups[-1] and (len(groups[-1]) + 1) * _width(row) > tokens:
+            groups.append([])
+        groups[-1].append(row)
+    return groups
+
+
+def _width(row: Row) -> int:
+    return -(-len(row[0]) // 16) * 16  # few shapes: freed memory is used again
+
+
+def stacked(group: list[Row]) -> Batch:
+    """Return a group of examples as arrays; the last one is the longest."""
+    width = _width(group[-1])
+    ids, weight = np.zeros((len(group), width), np.int16), np.zeros((len(group), width), np.float32)
+    for row, (tokens, loss) in enumerate(group):
+        ids[row, : len(tokens)] = tokens
+        weight[row, : len(tokens)] = loss
+    flat = weight[:, 1:].ravel()
+    at = flat.nonzero()[0]
+    return Batch(ids, at, flat[at])

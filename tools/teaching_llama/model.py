@@ -17,12 +17,12 @@ from torch.nn import functional
 class Shape:
     """Sizes of the model."""
 
-    vocab: int = 2304
-    hidden: int = 256
-    layers: int = 4
-    heads: int = 8
-    kv_heads: int = 4
-    inner: int = 704
+    vocab: int = 3072
+    hidden: int = 320
+    layers: int = 6
+    heads: int = 10
+    kv_heads: int = 5
+    inner: int = 880
     positions: int = 1024
     theta: float = 10_000.0
     eps: float = 1e-5
@@ -68,10 +68,13 @@ class Attention(nn.Module):
             past[:] = [k, v]
         group = s.heads // s.kv_heads
         k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
-        score = q @ k.transpose(-1, -2) * s.head**-0.5  # written out: on CPUs this beats the fused backward
-        if mask is None:
-            mask = torch.ones(n, n, dtype=torch.bool).tril()
-        y = score.float().masked_fill(~mask, -1e9).softmax(-1).to(v.dtype) @ v
+        if mask is None and x.is_cuda:
+            y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:  # written out: on CPUs this beats the fused backward
+            score = q @ k.transpose(-1, -2) * s.head**-0.5
+            if mask is None:
+                mask = torch.ones(n, n, dtype=torch.bool).tril()
+            y = score.float().masked_fill(~mask, -1e9).softmax(-1).to(v.dtype) @ v
         return self.o_proj(y.transpose(1, 2).reshape(b, n, s.hidden))
 
 
@@ -87,8 +90,9 @@ class MLP(nn.Module):
 
 
 class Layer(nn.Module):
-    def __init__(self, s: Shape) -> None:
+    def __init__(self, s: Shape, dropout: float) -> None:
         super().__init__()
+        self.dropout = dropout
         self.input_layernorm = nn.RMSNorm(s.hidden, eps=s.eps)
         self.self_attn = Attention(s)
         self.post_attention_layernorm = nn.RMSNorm(s.hidden, eps=s.eps)
@@ -97,25 +101,28 @@ class Layer(nn.Module):
     def forward(
         self, x: Tensor, cos: Tensor, sin: Tensor, past: list[Tensor] | None, mask: Tensor | None
     ) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin, past, mask)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        x = x + self.dropped(self.self_attn(self.input_layernorm(x), cos, sin, past, mask))
+        return x + self.dropped(self.mlp(self.post_attention_layernorm(x)))
+
+    def dropped(self, branch: Tensor) -> Tensor:
+        return functional.dropout(branch, self.dropout) if self.dropout and self.training else branch
 
 
 class Body(nn.Module):
-    def __init__(self, s: Shape) -> None:
+    def __init__(self, s: Shape, dropout: float) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(s.vocab, s.hidden)
-        self.layers = nn.ModuleList(Layer(s) for _ in range(s.layers))
+        self.layers = nn.ModuleList(Layer(s, dropout) for _ in range(s.layers))
         self.norm = nn.RMSNorm(s.hidden, eps=s.eps)
 
 
 class Llama(nn.Module):
-    """The language model; `state_dict()` has Hugging Face's names."""
+    """The language model; `state_dict()` has Hugging Face's names. Only training drops parts of its branches."""
 
-    def __init__(self, s: Shape) -> None:
+    def __init__(self, s: Shape, dropout: float = 0.0) -> None:
         super().__init__()
         self.s = s
-        self.model = Body(s)
+        self.model = Body(s, dropout)
         cos, sin = rotary(s, s.positions)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)

@@ -1,20 +1,19 @@
 """What lies outside the domains: a broad sweep of other requests, with near misses that borrow their words.
 
-A new domain's file takes its requests out of here.
+A new domain takes its requests out of here.
 """
 
 from __future__ import annotations
 
-from tools.teaching_llama import held, phrasings
+from tools.teaching_llama import held
 from tools.teaching_llama.surfaces import NUMBER_WORDS, Source, smudge
+from tools.teaching_llama.wide import REFUSALS
 
 TRAIN = """\
 How do I cook {food}|Give me a recipe for {food}|Bake {food}|What goes well with {food}|How long do I boil {food}
 Write a recipe book about {food}|My {food} is too salty, what now|Cook dinner for {n}|Make {food} for {n} people
 Write a Python function that {code}|Fix the bug in {thing}|Refactor {thing}|Write a {lang} script that {code}
 Why does my {lang} program crash|Debug this {lang} code|Write unit tests for {thing}|Explain this stack trace
-Deploy {thing} to Kubernetes|Set up a CI pipeline for {thing}|Restart the server {name}|Roll back the release of {thing}
-Write a Dockerfile for {thing}|Monitor the CPU of {name}|Scale {thing} to {n} nodes|Migrate the database {name}
 Optimise the SQL query in {thing}|Design a REST API for {thing}|Create a website for {name}|Build an app for {thing}
 Calculate {n} + {n}|Calculate {n}+{n} and {n}+{n}, then multiply|What is {n} times {n}|Solve x^2 + {n}x = {n}
 Compute the sum of {n} and {n}|Integrate x^{n}|Prove that {n} is prime|{n} * {n}|What is the square root of {n}
@@ -27,12 +26,9 @@ Write a haiku about {any}|Write a novel about {any}|Write a limerick about {any}
 Write a film script about {any}|Rap about {any}|Compose a melody about {any}|Draw {any}|Paint {any}|Make a logo for {any}
 Hello|Hi there|How are you|Who are you|What is your name|Tell me about yourself|Good morning|Thanks|Bye|ok|yes|no|test
 What can you do|Are you conscious|Do you like {food}|I am bored|I love you|Tell me a secret|Let's chat|Help|help me
-Translate "{pseudo}" into {tongue}|Translate this letter into {tongue}|How do you say hello in {tongue}|Correct my {tongue}
+Translate "{pseudo}" into {tongue}|How do you say hello in {tongue}|Correct my {tongue}
 Write an email to {name}|Write a cover letter for {name}|Reply to {name}|Write a birthday card for {name}|Call {name}
-Check the invoice from {name}|Pay invoice number {n}|Summarise this contract|Extract the totals from these invoices
-Classify these documents|Sort my emails|Fill in the tax form|Do my taxes|Book the invoice {n}|Scan the receipts
-Move the robot to {place}|Pick up the red block|Drive the robot arm to position {n}|Make the drone land|Open the gripper
-Let the robot clean the {room}|Plan a path for the robot|Calibrate the sensor {n}|Control the conveyor belt
+Pay invoice number {n}|Fill in the tax form|Do my taxes|Book the invoice {n}
 Who won the game between {place} and {place}|Who is the president of {place}|What is the capital of {place}
 When was {name} born|What is the weather in {place}|What time is it in {place}|Who is {name}|How tall is {name}
 Should I buy shares of {name}|Invest {n} dollars for me|What is the price of gold|Predict the stock of {name}
@@ -63,11 +59,24 @@ Rename all files in {thing}|Back up my laptop|Install {name} on my computer|My s
 Hire a {job}|Interview a {job} for {name}|Write a job advert for a {job}|Fire {name}|Plan the shifts of {n} {job}s
 Find me a girlfriend|What should I wear|Choose a name for my {pet}|My {pet} is ill|Adopt a {pet}|Knit a scarf|Sew a dress
 Which phone should I buy|Compare {name} and {name}|Rate my photo|Describe the picture|Find the cheapest {appliance}
+What is {ops}|Explain {ops} to a child|{ops} or {ops}|Which is better, {ops} or {ops}|Recommend a book about {ops}
+Find me a course on {ops}|Who made {ops}|What does {ops} cost|Write a poem about {ops}|I am tired of {ops}|Spell {ops}
+Write a blog post about {ops}|Draw {ops}|Tell me a joke about {ops}|How much does a {opsjob} earn|Hire a {opsjob}
+Write a job advert for a {opsjob}|I want to become a {opsjob}|Fix the bug in the deployment script|Debug {thing} in production
+Why did {thing} crash last night|Write a {lang} function that deploys {thing}|Explain this error of {thing}|Name our server
+What is {paper}|Where do I buy {paper}|I lost {paper}|Invent {paper} for {name}|Why is {paper} so expensive|Burn {paper}
+Draft {paper} for {name}|Explain the law on {paper}|Who invented {paper}|Write a poem about {paper}|Draw {paper}|Hide {paper}
+Tell me a joke about {paper}|Pay {paper} for me|Sign up for {paper}|Write a {lang} function that reads {paper}
+Which software should I buy for {paper}|Teach me to write {paper}|Is {paper} valid without a stamp
+What is {bot}|Buy {bot}|Build {bot} from Lego|Draw {bot}|Write a story about {bot}|Write {lang} code for {bot}|Sing about {bot}
+What does {bot} cost|Repair {bot}|Is {bot} dangerous|Insure {bot}|Choose a name for {bot}|Recommend {bot} for {name}|Sell {bot}
+Tell me a joke about {bot}|Is {bot} allowed in {place}|Write a film script about {bot}|I dreamt of {bot}|{bot} or {bot}
+Who invented {bot}|Learn {lang} for {bot}|Fix the bug in the controller of {bot}|Do I need a licence for {bot}
 Schedule a meeting with {name}|Move the meeting to {n} o'clock|Cancel my appointment|Take notes of the meeting""".replace(
     "\n", "|"
 ).split("|")
 
-TRAIN += list(phrasings.REFUSALS)
+TRAIN += list(REFUSALS)
 HELD = held.REFUSALS
 
 FILL = {
@@ -83,6 +92,13 @@ FILL = {
     "appliance": "fridge|washing machine|bike|phone|laptop|dishwasher|television|heater|toaster|camera",
     "travelword": "hotel|travel|booking|flight|trip|holiday|train|airport|tourist|itinerary",
     "job": "gardener|nurse|driver|developer|cleaner|cook|teacher",
+    "ops": "Kubernetes|Docker|Terraform|Jenkins|Helm|CI/CD|a container|a load balancer|a canary release|a rollback"
+    "|a microservice|a staging server|a database migration|a security scan|uptime|the cloud",
+    "opsjob": "DevOps engineer|release manager|system administrator|test engineer|cloud architect",
+    "paper": "an invoice|a tax form|an archive|a spreadsheet|a contract|a scanner|a receipt|a signature|a certificate"
+    "|OCR|personal data|a letter|paper|a summary|a PDF",
+    "bot": "a robot|a drone|a robot arm|a vacuum robot|an AGV|a gripper|a conveyor belt|a forklift|a humanoid|a rover"
+    "|a robot dog|a warehouse robot",
     "pet": "dog|cat|rabbit|hamster|parrot|horse",
 }
 SMALL = "a the my this is are do you I it me and of for with on about how what who".split()
@@ -164,5 +180,8 @@ def _fill(s: Source, key: str) -> str:
         case "pseudo":
             return s.pseudo() if not s.blank else "it"
         case "any":
-            return r.choice((s.place(), s.likes(), r.choice(BASIC_ANY), s.topic()))
+            words = " ".join(s.common() for _ in range(r.choice((1, 1, 2, 3))))
+            return r.choice((s.place(), s.likes(), r.choice(BASIC_ANY), s.topic(), words, f"the {words}"))
+    if s.noise(0.15):
+        return s.pseudo()
     return r.choice(FILL[key].split("|"))

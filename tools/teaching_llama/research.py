@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tools.teaching_llama import held, phrasings
+from tools.teaching_llama import held
 from tools.teaching_llama.plan import Plan, Subtask
-from tools.teaching_llama.surfaces import Source, articled, ended, joined, phrases, smudge, with_clauses
+from tools.teaching_llama.surfaces import (
+    Source,
+    articled,
+    ended,
+    greeted,
+    joined,
+    phrases,
+    roughened,
+    with_clauses,
+)
+from tools.teaching_llama.wide import RESEARCH
 
 NAME = "research"
 
@@ -64,10 +74,10 @@ CLAUSES = {
 , only papers|. Please rely on papers only|. Use papers and nothing else"""),
 }
 HEADS, HEADS_BARE, KINDS = (
-    joined(own, phrasings.RESEARCH[kind])
+    joined(own, RESEARCH[kind])
     for kind, own in (("HEADS", HEADS), ("HEADS_BARE", HEADS_BARE), ("KINDS", KINDS))
 )
-CLAUSES = {kind: joined(own, phrasings.RESEARCH[kind]) for kind, own in CLAUSES.items()}
+CLAUSES = {kind: joined(own, RESEARCH[kind]) for kind, own in CLAUSES.items()}
 HELD_HEADS, HELD_HEADS_BARE, HELD_KINDS = (held.RESEARCH[kind] for kind in ("HEADS", "HEADS_BARE", "KINDS"))
 HELD_CLAUSES = {kind: held.RESEARCH[kind] for kind in CLAUSES}
 
@@ -121,17 +131,15 @@ def request(s: Source) -> Report:
             setattr(t, field, getattr(t, field).lower())
     if not (bare or head.startswith("{")) and s.noise(0.08):  # a verb nobody knows
         head = " ".join(s.pseudo() for _ in range(r.choice((1, 1, 2, 3)))) + " " + head.partition(" ")[2]
-    head = smudge(r, head, 0.0 if s.held else 0.05)
+    head = roughened(s, head)
     if head.startswith("{topic}") and not lower:
         t.topic = t.topic[0].upper() + t.topic[1:]
     text = head.replace("{kind}", t.kind)
     text = (articled(text) if r.random() < 0.8 else text).format(topic=t.topic)
     clauses = HELD_CLAUSES if s.held else CLAUSES
     text = with_clauses(s, t, text, clauses, ("audience", "length", "deadline"), lower)
-    text = text.lower() if lower else text[0].upper() + text[1:] if r.random() < 0.85 else text
-    t.sentence = ended(s, text)
-    if r.random() < 0.08:
-        t.sentence = r.choice(("Hi, ", "Hello! ", "Please, ", "Hey, ")) + t.sentence
+    text = text.lower() if lower else text[:1].upper() + text[1:] if r.random() < 0.85 else text
+    t.sentence = greeted(s, ended(s, text))
     return t
 
 
@@ -193,7 +201,7 @@ CONTEXT = {
     "voice": phrases("The experts stress {x}.|We spoke with {x}.|Interview: {x}."),
     "finding": phrases("The main finding is {x}.|The sources agree on {x}.|Finding: {x}.|In short, {x}."),
 }
-CONTEXT = {kind: joined(own, phrasings.RESEARCH["contexts"][kind]) for kind, own in CONTEXT.items()}
+CONTEXT = {kind: joined(own, RESEARCH["contexts"][kind]) for kind, own in CONTEXT.items()}
 HELD_CONTEXT = held.RESEARCH["contexts"]
 SOURCE_OF = {
     "paper": "papers",
@@ -342,5 +350,5 @@ ADDED = (
     "|Check the ethics rules|Search for patents|Describe the method|Write the appendix|Proofread the text|Look at {name}"
     "|Compare costs|Find case studies|Add keywords|Check the copyright of images|Estimate the market size|Read {name}"
 ).split("|")
-ADDED += list(phrasings.RESEARCH["ADDED"])
+ADDED += list(RESEARCH["ADDED"])
 HELD_ADDED = held.RESEARCH["ADDED"]

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dyntaskmas_nb.llm.protocol import Message
-from tools.teaching_llama import held, phrasings
+from tools.teaching_llama import held
 from tools.teaching_llama import words as w
 from tools.teaching_llama.marks import plain
+from tools.teaching_llama.wide import RESEARCH, TRAVEL
 
 DIGITS = "0123456789"
 NUMBER_WORDS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen".split()
@@ -34,8 +35,8 @@ def phrases(text: str) -> tuple[str, ...]:
 
 
 def joined(common: Sequence[str], wide: Sequence[str]) -> tuple[str, ...]:
-    """Return both lists, the common phrasings repeated so that they are about a third."""
-    return (*(tuple(common) * max(1, len(wide) // (2 * len(common)))), *wide)
+    """Return both lists, the common phrasings repeated so that they are about a sixth."""
+    return (*(tuple(common) * max(1, len(wide) // (5 * len(common)))), *wide)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Source:
     held: bool = False
     blank: bool = False
     content: Sequence[str] = ()
+    steady: frozenset[str] = frozenset()
+    """Words that decide; with it, training drops and replaces others."""
 
     def pick(self, train: Sequence[str], held: Sequence[str]) -> str:
         """Choose from the list of this split."""
@@ -145,14 +148,14 @@ class Source:
             f"at the {self.pseudo()} of {month}",
             f"after the {self.pseudo()} {r.choice(('festival', 'holidays', 'season'))}",
         )
-        template = self.pick(phrasings.TRAVEL["WHEN"], held.TRAVEL["WHEN"])
+        template = self.pick(TRAVEL["WHEN"], held.TRAVEL["WHEN"])
         year = r.randint(2025, 2032)
         usual = template.format(month=month, a=a, b=b, ath=ordinal(a), bth=ordinal(b), year=year)
         return r.choice(odd) if self.noise(0.25) else usual
 
     def deadline(self) -> str:
         r = self.rng
-        template = self.pick(phrasings.RESEARCH["DEADLINE"], held.RESEARCH["DEADLINE"])
+        template = self.pick(RESEARCH["DEADLINE"], held.RESEARCH["DEADLINE"])
         return template.format(day=r.choice(w.DAYS), month=r.choice(w.MONTHS), a=r.randint(1, 28))
 
     def people(self) -> str:
@@ -169,11 +172,14 @@ class Source:
             f"my {self.common()} and me",
             f"{few} {self.common()} and a {self.pseudo()}",
         )
-        template = self.pick(phrasings.TRAVEL["PEOPLE"], held.TRAVEL["PEOPLE"])
+        template = self.pick(TRAVEL["PEOPLE"], held.TRAVEL["PEOPLE"])
         name = "us" if self.blank else self.person()
         if self.noise(0.25):
             return r.choice(odd)
-        return count if self.chance(0.2) else template.format(n=count, name=name)
+        if self.chance(0.2):
+            return count
+        more = {key: getattr(self, key)() for key in ("place", "pseudo") if f"{{{key}}}" in template}
+        return " ".join(template.format(n=count, name=name, **more).split())
 
     def mixed(self, phrases: Sequence[str]) -> str:
         """Words of different phrases put together, so that no word foretells the next; or invented ones."""
@@ -216,7 +222,7 @@ class Source:
         a, b, place = noun(), noun(), self.place()
         adj = self.pick(w.TRAIN_ADJECTIVES, w.HELD_ADJECTIVES)
         roll = r.random()
-        template = self.pick(phrasings.RESEARCH["TOPIC"], held.RESEARCH["TOPIC"])
+        template = self.pick(RESEARCH["TOPIC"], held.RESEARCH["TOPIC"])
         if roll < 0.34:
             return a
         if roll < 0.50:
@@ -279,6 +285,61 @@ def ended(s: Source, text: str) -> str:
     return text + s.rng.choice((*ends, "?", "?", "?", "?") if asks else ends)
 
 
+GREETINGS = ("Hi, ", "Hello! ", "Please, ", "Hey, ")
+OPENERS = phrases(
+    """Listen: |Now: |Right, |Good morning, |Dear all, |Quick one: |New task: |{name}, |Hello {name}, |Dear {name}, |As discussed: |Team, |My boss says: |{name} says: |{name} asks: |Here is the thing: |Good evening. |As I said: |{name} here. |{pseudo}: |{pseudo}, {pseudo}! |So, |Well, |Ok, """
+)
+FILLERS = phrases(""" please|, please|, by the way|, if you can|, if possible|, if that works|, as I said|, you see|, well|, I hope|, right
+, as {name} would say|, {pseudo}ly speaking|, so to speak|, in {pseudo} words""")
+CLOSERS = phrases(""". Thanks|. Thanks in advance|, thank you|. That would be great|. Regards, {name}|, thanks!|. Thank you, {name}|. {pseudo}!|. Cheers
+. Best, {name}""")
+
+
+def greeted(s: Source, text: str) -> str:
+    """Return a request with what people say before they ask, now and then, and in training after it, too."""
+    if s.chance(0.08):
+        return s.rng.choice(GREETINGS) + text
+    if s.noise(0.08):
+        text = s.rng.choice(OPENERS).format(name=s.person(), pseudo=s.pseudo()) + text
+    if s.noise(0.05):
+        text = text.rstrip(".!?") + s.rng.choice(CLOSERS).format(name=s.person(), pseudo=s.pseudo())
+    return text
+
+
+def padded(s: Source, text: str) -> str:
+    """Return the beginning of a request with a few words after it that ask for nothing: in training, rarely."""
+    if text.endswith("?") or not s.noise(0.05):
+        return text
+    return text + s.rng.choice(FILLERS).format(name=s.person(), pseudo=s.pseudo())
+
+
+LIGHT = frozenset("a an the please me us my our your just so also kindly really very".split())
+"""Words that a template may lose though every request has them."""
+
+
+def roughened(s: Source, template: str, swapped: float = 0.05, odd: float = 0.15) -> str:
+    """Return `template`, in training with swapped letters at times, and with words lost or unheard of.
+
+    One to three words change, no field and none that decides. Beside a field only articles and the like go, and
+    no unheard word comes: nothing would tell it from the fact.
+    """
+    r = s.rng
+    template = smudge(r, template, 0.0 if s.held else swapped) if swapped else template
+    if not s.steady or not s.noise(odd):
+        return template
+    tokens = template.split(" ")
+    beside = ["{" in "".join(tokens[max(0, i - 1) : i + 2]) for i in range(len(tokens))]
+    at = [
+        i
+        for i, word in enumerate(tokens)
+        if word.isalpha() and (word.casefold() in LIGHT or not (beside[i] or word.casefold() in s.steady))
+    ]
+    for i in sorted(r.sample(at, min(len(at), r.choice((1, 1, 2, 3)))), reverse=True):
+        lost = beside[i] or r.random() < 0.35
+        tokens[i : i + 1] = [] if lost else [s.pseudo() for _ in range(r.choice((1, 1, 2)))]
+    return " ".join(tokens)
+
+
 def with_clauses(
     s: Source, t: object, text: str, clauses: Mapping[str, Sequence[str]], kinds: Sequence[str], lower: bool
 ) -> str:
@@ -290,6 +351,9 @@ def with_clauses(
     s.rng.shuffle(wishes)
     for kind in facts + wishes:
         clause = s.rng.choice(clauses[kind])
+        if kind in kinds:
+            clause = roughened(s, clause, 0.0, 0.1)
+        text = padded(s, text)
         if text.endswith("?"):
             clause = clause.lstrip(".,")
         x = getattr(t, kind) if kind in kinds else ""

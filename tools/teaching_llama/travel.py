@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tools.teaching_llama import held, phrasings
+from tools.teaching_llama import held
 from tools.teaching_llama.marks import plain
 from tools.teaching_llama.plan import Plan, Subtask
 from tools.teaching_llama.surfaces import (
@@ -13,11 +13,13 @@ from tools.teaching_llama.surfaces import (
     Source,
     articled,
     ended,
+    greeted,
     joined,
     phrases,
-    smudge,
+    roughened,
     with_clauses,
 )
+from tools.teaching_llama.wide import TRAVEL
 
 NAME = "travel"
 BOOKED = {"transport": "flights", "accommodation": "hotel", "dining": "restaurants", "attractions": "sights"}
@@ -104,7 +106,7 @@ CLAUSES = {
 , plus a rental car|. Please include a rental car|. We want a hire car too|. We need a car"""),
 }
 HEADS, HEADS_FOR, HEADS_BARE, SOMEWHERE = (
-    joined(own, phrasings.TRAVEL[kind])
+    joined(own, TRAVEL[kind])
     for kind, own in (
         ("HEADS", HEADS),
         ("HEADS_FOR", HEADS_FOR),
@@ -112,7 +114,7 @@ HEADS, HEADS_FOR, HEADS_BARE, SOMEWHERE = (
         ("SOMEWHERE", SOMEWHERE),
     )
 )
-CLAUSES = {kind: joined(own, phrasings.TRAVEL[kind]) for kind, own in CLAUSES.items()}
+CLAUSES = {kind: joined(own, TRAVEL[kind]) for kind, own in CLAUSES.items()}
 HELD_HEADS, HELD_HEADS_FOR, HELD_HEADS_BARE, HELD_SOMEWHERE = (
     held.TRAVEL[kind] for kind in ("HEADS", "HEADS_FOR", "HEADS_BARE", "SOMEWHERE")
 )
@@ -185,10 +187,8 @@ def request(s: Source) -> Trip:
     )
     clauses = HELD_CLAUSES if s.held else CLAUSES
     text = with_clauses(s, t, text, clauses, ("people", "budget", "when", "likes"), lower)
-    text = text.lower() if lower else text[0].upper() + text[1:] if s.chance(0.8) else text
-    t.sentence = ended(s, text)
-    if s.chance(0.08):
-        t.sentence = r.choice(("Hi, ", "Hello! ", "Please, ", "Hey, ")) + t.sentence
+    text = text.lower() if lower else text[:1].upper() + text[1:] if s.chance(0.8) else text
+    t.sentence = greeted(s, ended(s, text))
     return t
 
 
@@ -225,7 +225,7 @@ def _heading(s: Source) -> tuple[Trip, str]:
         head = head.replace("{adj}", word + " {adj}")
         if t.span.startswith("a "):
             head = head.replace("{for}", f"a {word} {t.span[2:]}")
-    return t, smudge(r, head, 0.0 if s.held else 0.05)
+    return t, roughened(s, head)
 
 
 def plan(t: Trip) -> Plan:
@@ -314,7 +314,7 @@ CONTEXT = {
     "sights": phrases("Visit {x}.|See {x}.|Sights: {x}.|Do not miss {x}."),
     "table": phrases("Have dinner at {x}.|Eat at {x}.|Restaurant: {x}.|Reserve a table at {x}."),
 }
-CONTEXT = {kind: joined(own, phrasings.TRAVEL["contexts"][kind]) for kind, own in CONTEXT.items()}
+CONTEXT = {kind: joined(own, TRAVEL["contexts"][kind]) for kind, own in CONTEXT.items()}
 HELD_CONTEXT = held.TRAVEL["contexts"]
 SOURCE_OF = {
     "area": "destination",
@@ -466,5 +466,5 @@ ADDED = (
     "|Ask {name} about the keys|Book a guide called {name}|Find a pharmacy near {name}|Reserve the {name} tour|Call {name}"
     "|Check the opening hours of {name}|Translate the menu|Plan a surprise for {name}|Check luggage rules|Tell {name}"
 ).split("|")
-ADDED += list(phrasings.TRAVEL["ADDED"])
+ADDED += list(TRAVEL["ADDED"])
 HELD_ADDED = held.TRAVEL["ADDED"]

@@ -21,6 +21,18 @@ from dyntaskmas_nb.llm.protocol import Caps, Chunk, Request, guarded
 SHIPPED = Path(__file__).parent / "weights"
 """The teaching model that comes with the package."""
 
+DOMAINS = (
+    "travel planning",
+    "research report",
+    "DevOps pipeline",
+    "document processing",
+    "robot task scheduling",
+)
+"""What the teaching model was trained for."""
+
+HINTS = frozenset({"priority", "prefix_len", "steps_to_next_use"})
+"""Of what the graph tells: who is served first, what is kept of a prompt, and for how long."""
+
 SMALL = 1024
 """Hidden size up to which a single BLAS thread is faster than several."""
 
@@ -52,9 +64,8 @@ class EmbeddedLlama:
         """The context window; for the shipped model also what it was trained for."""
         window = self._config.max_position_embeddings
         if self._folder != SHIPPED:
-            return Caps(context_window=window)
-        domains = ("travel planning", "research report")
-        return Caps(context_window=window, terse=True, refuses=True, domains=domains)
+            return Caps(context_window=window, hints=HINTS)
+        return Caps(context_window=window, terse=True, refuses=True, domains=DOMAINS, hints=HINTS)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of `text` as a message of a conversation."""

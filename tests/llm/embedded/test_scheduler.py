@@ -89,9 +89,9 @@ def test_noise_of_the_batch_never_reaches_the_text(make: Make, monkeypatch: pyte
         logits = decode(self, tokens, lengths)
         return logits + random.uniform(-CLOSE / 2.1, CLOSE / 2.1, logits.shape).astype(np.float32)
 
-    def counted(self: Llama, row: int, tokens: list[int]) -> np.ndarray:
+    def counted(self: Llama, row: int, tokens: list[int], *more: object) -> np.ndarray:
         prompts.append(row)
-        return prefill(self, row, tokens)
+        return prefill(self, row, tokens, *more)
 
     monkeypatch.setattr(Llama, "decode", disturbed)
     monkeypatch.setattr(Llama, "prefill", counted)

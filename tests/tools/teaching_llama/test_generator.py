@@ -15,12 +15,13 @@ import pytest
 
 from dyntaskmas_nb.agents.prompts import REFUSAL
 from dyntaskmas_nb.llm.embedded.lexical import Names
+from tools.teaching_llama import devops, documents, refusals, research, robots, travel, wide, words
 from tools.teaching_llama import held as unseen
-from tools.teaching_llama import phrasings, refusals, research, travel, words
 from tools.teaching_llama.agents import agent_example
+from tools.teaching_llama.domains import DOMAINS, FIRST, PROBES, facts_of
 from tools.teaching_llama.lexicon import LEXICON
 from tools.teaching_llama.marks import mark, marked, plain, spans
-from tools.teaching_llama.mixture import DOMAINS, answer_pieces, draw, plan_example
+from tools.teaching_llama.mixture import answer_pieces, draw, plan_example
 from tools.teaching_llama.plan import REFUSED, read
 from tools.teaching_llama.refusals import refused
 from tools.teaching_llama.surfaces import Source
@@ -104,6 +105,23 @@ def test_a_report_searches_in_parallel_and_the_request_decides_where() -> None:
     assert only["slides"] == {"review"}
 
 
+@EACH_DOMAIN
+def test_a_domain_is_known_by_its_first_task(domain: ModuleType) -> None:
+    for t in drawn(False, domain, 50):
+        assert FIRST[domain.plan(t).subtasks[0].id] == domain.NAME
+
+
+@BOTH_SPLITS
+@EACH_DOMAIN
+def test_every_fact_that_a_new_domain_draws_is_told_to_some_agent(held: bool, domain: ModuleType) -> None:
+    if domain in (travel, research):
+        return
+    for t in drawn(held, domain):
+        tasks = [x.description for x in domain.plan(t).subtasks]
+        assert len(tasks) <= 16
+        assert all(any(fact in x for x in tasks) for fact in t.facts())
+
+
 @BOTH_SPLITS
 @EACH_DOMAIN
 def test_answers_copy_what_they_claim_to_copy_from_their_prompt(held: bool, domain: ModuleType) -> None:
@@ -141,14 +159,19 @@ def test_held_out_lists_share_nothing_with_training_lists() -> None:
     assert apart(refusals.TRAIN, refusals.HELD)
     for domain in DOMAINS:
         for kind in ("HEADS", "HEADS_FOR", "HEADS_BARE", "SOMEWHERE", "KINDS", "ADDED"):
-            assert apart(getattr(domain, kind, ()), getattr(domain, f"HELD_{kind}", ())), kind
+            assert apart(getattr(domain, kind, ()), getattr(domain, f"HELD_{kind}", ())), (domain.NAME, kind)
         for train, held in ((domain.CLAUSES, domain.HELD_CLAUSES), (domain.CONTEXT, domain.HELD_CONTEXT)):
             assert train.keys() == held.keys()
-            assert all(apart(train[kind], held[kind]) for kind in train)
-    assert apart(phrasings.TRAVEL["PEOPLE"], unseen.TRAVEL["PEOPLE"])
-    assert apart(phrasings.TRAVEL["WHEN"], unseen.TRAVEL["WHEN"])
-    assert apart(phrasings.RESEARCH["DEADLINE"], unseen.RESEARCH["DEADLINE"])
-    assert apart(phrasings.RESEARCH["TOPIC"], unseen.RESEARCH["TOPIC"])
+            for kind in train:
+                assert apart(train[kind], held[kind]), (domain.NAME, kind)
+    for domain in (devops, documents, robots):
+        assert domain.VALUES.keys() == domain.HELD_VALUES.keys() == set(facts_of(domain))
+        for kind, values in domain.VALUES.items():
+            assert apart(values, domain.HELD_VALUES[kind]), (domain.NAME, kind)
+    assert apart(wide.TRAVEL["PEOPLE"], unseen.TRAVEL["PEOPLE"])
+    assert apart(wide.TRAVEL["WHEN"], unseen.TRAVEL["WHEN"])
+    assert apart(wide.RESEARCH["DEADLINE"], unseen.RESEARCH["DEADLINE"])
+    assert apart(wide.RESEARCH["TOPIC"], unseen.RESEARCH["TOPIC"])
 
 
 def test_no_held_out_name_occurs_in_any_training_text() -> None:
@@ -162,9 +185,9 @@ def test_no_held_out_name_occurs_in_any_training_text() -> None:
 
 
 def test_no_sentence_written_by_hand_is_a_training_template() -> None:
-    assert apart(refusals.TRAIN, unseen.PROBES["outside"])
+    assert apart(refusals.TRAIN, PROBES["outside"])
     for domain in DOMAINS:
-        assert apart((*domain.HEADS, *domain.HEADS_BARE), unseen.PROBES[domain.NAME])
+        assert apart((*domain.HEADS, *domain.HEADS_BARE), PROBES[domain.NAME])
 
 
 def test_marks_leave_no_trace_in_answers_and_every_copied_word_is_a_placeholder() -> None:
