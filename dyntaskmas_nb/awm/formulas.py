@@ -44,6 +44,7 @@ _FORMULAS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
         "wait_mean": (r"\frac{1}{N} \sum_{i=1}^{N} (d_i - r_i)", ("N",)),
         "wait_p95": (_least("d_i - r_i", r"0.95\,N"), ("N",)),
         "tokens": (r"\sum_{i=1}^{N} \mathrm{tokens}_i", ("N",)),
+        "cached_tokens": (r"\sum_{i\ \mathrm{done}} \mathrm{cached}_i", ("done",)),
         "cost": (r"\sum_{i=1}^{N} \mathrm{cost}_i", ("N",)),
         "coordination": (
             r"\mathrm{dispatching} + \mathrm{handing\ over}",

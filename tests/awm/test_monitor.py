@@ -151,14 +151,14 @@ def test_failures_retries_tokens_and_cost() -> None:
     run.t = 1.0
     run.feed(TaskFailed(1.0, "a", 1, "broke", tokens=10, cost=0.5))
     run.turn()
-    end(run, "a", 3.0, tokens=20, cost=1.0)
+    end(run, "a", 3.0, tokens=20, cost=1.0, cached=15)
     run.t = 4.0
     run.feed(TaskFailed(4.0, "b", 1, "broke", retryable=False, tokens=1))
     run.turn()
     found = whole(run)
     assert (found.attempts, found.done, found.failed) == (3, 1, 2)
     assert (found.completion_rate, found.failure_rate, found.retry_rate) == (1 / 3, 2 / 3, 1 / 3)
-    assert (found.tokens, found.cost, found.throughput) == (31, 1.5, 1 / 4)
+    assert (found.tokens, found.cached_tokens, found.cost, found.throughput) == (31, 15, 1.5, 1 / 4)
     assert (found.latency_mean, found.latency_p95) == ((1 + 2 + 4) / 3, 4.0)
     run.tell(RetryTask(id="b"))
     run.turn()
