@@ -124,3 +124,12 @@ def test_what_is_kept_is_what_the_request_says() -> None:
     assert prefixes.size(prompt, 500) == 199, "the last token is always computed"
     prefixes.keep(prompt[:58], block(58), 1)
     assert prefixes.size(prompt, 50) == 0, "it is there already"
+
+
+def test_a_request_says_for_how_long_its_beginning_is_kept(
+    tiny_model: Llama, tiny_tokenizer: ChatTokenizer
+) -> None:
+    scheduler = Scheduler(tiny_model, tiny_tokenizer, 1)
+    for steps in (3, 5):
+        answers(scheduler, ask("Task one.", steps=steps))
+        assert [prefix.steps for prefix in scheduler._prefixes._kept] == [steps]
