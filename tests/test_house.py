@@ -127,7 +127,7 @@ def test_a_package_has_the_same_pin_in_every_group() -> None:
     assert {name: found for name, found in seen.items() if len(found) > 1} == {}
 
 
-# Reached through a declared package (IPython, traitlets; Triton comes with torch for CUDA), or not named after
+# Reached through a declared package (IPython, traitlets; torch for CUDA brings Triton), or not named after
 # their distribution.
 BROUGHT = {
     "IPython", "huggingface_hub", "pynvml", "sentence_transformers", "tensorrt_llm", "traitlets", "triton",
