@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 
 import orjson
@@ -13,7 +15,7 @@ from dyntaskmas_nb.agents.warming import Warming
 from dyntaskmas_nb.core.task import Task
 from dyntaskmas_nb.errors import AgentError, BackendError
 from dyntaskmas_nb.llm.price import Price
-from dyntaskmas_nb.llm.protocol import Backend, Chunk, Message, Request, complete
+from dyntaskmas_nb.llm.protocol import Backend, Chunk, Message, Request, answered
 
 TIMEOUT = 600.0  # seconds that a task without a timeout of its own waits for a real model
 MESSAGE_TOKENS = 8  # that the marks around a message may take
@@ -36,10 +38,11 @@ class LlamaAgent:
         """
         caps = self._backend.caps
         try:
-            completion = await self._ask(self._request(task, context))
+            completion = await self._ask(partial(self._request, task, context))
         except BackendError as error:
             raise AgentError(str(error), retryable=error.retryable) from error
-        text = completion.text.strip().encode("utf-8", "replace").decode()
+        # Neither half a surrogate nor a NUL can be stored.
+        text = completion.text.replace("\0", "").strip().encode("utf-8", "replace").decode()
         read, written = completion.prompt_tokens, completion.completion_tokens
         tokens, cost = read + written, self._price.of(read, written)
         if not text:
@@ -63,11 +66,11 @@ class LlamaAgent:
             cached=completion.cached_tokens,
         )
 
-    async def _ask(self, request: Request) -> Chunk:
+    async def _ask(self, make: Callable[[], Request]) -> Chunk:
         if not self._backend.caps.warms:
-            return await complete(self._backend, request)
-        async with self._warming.turn(request) as heard:
-            return await complete(self._backend, request, heard)
+            return await answered(self._backend, make)
+        async with self._warming.turn(make()) as heard:
+            return await answered(self._backend, make, heard)
 
     def _request(self, task: Task, context: Context) -> Request:
         caps = self._backend.caps

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dyntaskmas_nb.agents.llama import MESSAGE_TOKENS, seed_of
@@ -20,7 +21,7 @@ from dyntaskmas_nb.core.task import check_text, shown
 from dyntaskmas_nb.dtgg.repair import plan_schema, read_json, repair
 from dyntaskmas_nb.dtgg.streaming import SubtaskReader
 from dyntaskmas_nb.errors import InvalidInput, InvalidOutput, OutsideDomain, PlanningFailed
-from dyntaskmas_nb.llm.protocol import Backend, Chunk, Message, Request, complete
+from dyntaskmas_nb.llm.protocol import Backend, Chunk, Message, Request, answered
 
 MAX_SENTENCE = 4_000
 MAX_TASKS = 24
@@ -75,8 +76,8 @@ async def plan(
     for asked in (1, 2):
         said = ""
         try:
-            request = _request(sentence, backend, max_tasks, seed, timeout, failed)
-            answer = await complete(backend, request, _reading(hear) if hear and not failed else None)
+            make = partial(_request, sentence, backend, max_tasks, seed, timeout, failed)
+            answer = await answered(backend, make, _reading(hear) if hear and not failed else None)
             said = answer.text
             tokens += answer.prompt_tokens + answer.completion_tokens
             graph, repairs = _read(answer, backend, max_tasks, sentence, first=not failed)

@@ -258,7 +258,8 @@ class Wiring:
                 return
             except (StoreError, InvalidInput) as error:
                 if not getattr(error, "retryable", False):
-                    raise AgentError(f"The result could not be stored: {error}") from None
+                    why = f"The result could not be stored: {error}"
+                    raise AgentError(why, tokens=answer.tokens, cost=answer.cost) from None
                 log.warning("the result of %s waits: %s", job.task.id, error)
                 await anyio.sleep(RETRY)
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 
 import anyio
 
-from dyntaskmas_nb.errors import BackendTimeout, BadRequest
+from dyntaskmas_nb.errors import BackendTimeout, BadRequest, ContextOverflow
 
 Finish = Literal["stop", "length"]
 
@@ -128,6 +128,22 @@ class Backend(Protocol):
 
     async def aclose(self) -> None:
         """Free everything; later calls raise `EngineDead`."""
+
+
+async def answered(
+    backend: Backend, make: Callable[[], Request], hear: Callable[[str], Awaitable[None]] | None = None
+) -> Chunk:
+    """`complete` what `make` makes of what is known of the backend, and once more if that was wrong.
+
+    The first request may be what tells how large a server's window is: too late for itself.
+    """
+    window = backend.caps.context_window
+    try:
+        return await complete(backend, make(), hear)
+    except ContextOverflow:
+        if backend.caps.context_window == window:
+            raise
+    return await complete(backend, make(), hear)
 
 
 async def complete(

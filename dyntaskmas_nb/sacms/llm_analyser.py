@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 from dyntaskmas_nb.errors import BackendError, InvalidInput, InvalidOutput
-from dyntaskmas_nb.llm.protocol import Backend, Message, Request, complete
+from dyntaskmas_nb.llm.protocol import Backend, Message, Request, answered
 from dyntaskmas_nb.sacms.analyser import Analysis, RuleAnalyser
 from dyntaskmas_nb.sacms.context import shorten
 
@@ -82,7 +83,7 @@ class LlamaAnalyser:
         while len(failed) < 2:
             said = ""
             try:
-                answer = await complete(self._backend, self._request(given, failed))
+                answer = await answered(self._backend, partial(self._request, given, failed))
                 said = answer.text
                 tokens += answer.prompt_tokens + answer.completion_tokens
                 if answer.finish == "length":

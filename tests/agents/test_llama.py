@@ -167,3 +167,8 @@ async def test_what_the_graph_knows_goes_with_the_request() -> None:
 def test_equal_results_read_alike() -> None:
     assert as_text({"b": 1, "a": [2, {"d": 3, "c": 4}]}) == as_text({"a": [2, {"c": 4, "d": 3}], "b": 1})
     assert as_text("as it is") == "as it is"
+
+
+async def test_what_no_store_can_hold_is_left_out() -> None:
+    answer = await LlamaAgent(Model(text="Villa\0 Bruna"))(TASK, CONTEXT, inline=False)
+    assert answer.result == "Villa Bruna"
