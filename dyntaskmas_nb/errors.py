@@ -118,6 +118,10 @@ class BackendTimeout(BackendError):
     retryable = True
 
 
+class Silent(BackendTimeout):
+    """The model's server said nothing for longer than it is waited for."""
+
+
 class InvalidOutput(BackendError):
     """The model's answer does not satisfy what was asked of it (for instance a JSON schema)."""
 

@@ -36,8 +36,8 @@ class LlamaAgent:
 
         Raises `AgentError` where it failed, gave no text or declined; retryable where its own error is.
         """
-        caps = self._backend.caps
         try:
+            caps = self._backend.caps
             completion = await self._ask(partial(self._request, task, context))
         except BackendError as error:
             raise AgentError(str(error), retryable=error.retryable) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,8 @@ def connect(model: str | Path | Backend | Sequence[str | Path | Backend] | None 
 
     None or "embedded": the teaching model that comes with the package. "simulated", or with a latency
     "simulated:constant:0.5". An address, "http://127.0.0.1:8000/v1", or with the model's name,
-    "http://127.0.0.1:8000/v1#llama-3.1-8b". The folder of a Llama checkpoint, or "hf:NAME" for one that
+    "http://127.0.0.1:8000/v1#llama-3.1-8b"; a server that wants a key gets the environment's
+    DYNTASKMAS_API_KEY. The folder of a Llama checkpoint, or "hf:NAME" for one that
     transformers finds by its name: on every GPU, else on the CPU. "trt:MODEL": TensorRT-LLM in this process.
     A backend: itself. A list of these, or addresses with commas between them: a `Pool`, which shares the
     requests out among them.
@@ -43,7 +45,7 @@ def connect(model: str | Path | Backend | Sequence[str | Path | Backend] | None 
         from dyntaskmas_nb.llm.openai_compatible import OpenAICompatible
 
         url, _, name = text.partition("#")
-        return OpenAICompatible(url, model=name or None)
+        return OpenAICompatible(url, name or None, os.environ.get("DYNTASKMAS_API_KEY"))
     if text.startswith("hf:"):
         from dyntaskmas_nb.llm.gpus import on_gpus
 

@@ -9,9 +9,11 @@ CUDA_VISIBLE_DEVICES for its own GPUs, whose addresses go to a pool.
 from __future__ import annotations
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from dyntaskmas_nb.errors import MissingExtra
 from dyntaskmas_nb.llm.hugging.engine import TransformersLlama
 from dyntaskmas_nb.llm.pool import Pool
 from dyntaskmas_nb.llm.protocol import Backend
@@ -23,7 +25,8 @@ def on_gpus(path: str | Path, **options: Any) -> Backend:
     """Return the Hugging Face checkpoint `path` on every CUDA GPU, or on the CPU where there is none.
 
     `options` are those of `TransformersLlama`. Nothing is loaded before the first request. That there is no
-    GPU is said once, in the log. Raises what `TransformersLlama` raises.
+    GPU is said once, in the log. Raises `MissingExtra` without torch and transformers, `InvalidInput` for
+    options that make no sense.
     """
     count = _gpus()
     if count == 0:
@@ -36,6 +39,12 @@ def on_gpus(path: str | Path, **options: Any) -> Backend:
 def _gpus() -> int:
     try:
         import torch
-    except ImportError:  # what is missing is said by the engine, when it is needed
-        return 1
+
+        if find_spec("transformers") is None:
+            raise ImportError("transformers")
+    except ImportError as error:
+        raise MissingExtra(
+            "Hugging Face checkpoints need torch and transformers. Install them: pip install "
+            "'dyntaskmas-nb[llama]' (see the README for torch without CUDA)."
+        ) from error
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

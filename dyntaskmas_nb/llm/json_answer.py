@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from dyntaskmas_nb.errors import BadRequest
 from dyntaskmas_nb.llm.protocol import Chunk, Message, Request
-
-_FENCE = re.compile(r"\s*```\w*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 
 
 def as_json(schema: Mapping[str, Any]) -> str:
@@ -42,8 +39,9 @@ def unfenced(text: str) -> str:
     >>> unfenced('```json\n{"n": 1}\n```')
     '{"n": 1}'
     """
-    fenced = _FENCE.fullmatch(text)
-    return (fenced[1] if fenced else text).strip()
+    text = text.strip()
+    fenced = len(text) > 6 and text.startswith("```") and text.endswith("```")
+    return text[:-3].partition("\n")[2].strip() if fenced else text
 
 
 def complaint(answer: Chunk, schema: Mapping[str, Any]) -> str:

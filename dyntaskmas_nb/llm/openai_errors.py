@@ -57,7 +57,10 @@ def _status(error: openai.APIStatusError, said: str, what: str) -> BackendError:
     """The error of an answer with an HTTP status that is not 200."""
     status = error.status_code
     if status in {401, 403}:
-        return BadRequest(f"{what}. Give the server's api_key.")
+        return BadRequest(
+            f"{what}. Give the server's key: set DYNTASKMAS_API_KEY, or "
+            "Kit(model=OpenAICompatible(url, api_key=…))."
+        )
     if status == 404:
         return BadRequest(f"{what}. Check the model's name, and that the address ends as in …/v1.")
     if status in {429, 503}:

@@ -15,11 +15,12 @@ from urllib.parse import urlsplit, urlunsplit
 import anyio
 
 from dyntaskmas_nb.errors import (
-    BackendTimeout,
+    BackendError,
     BadRequest,
     EngineDead,
     InvalidInput,
     MissingExtra,
+    Silent,
     Unavailable,
 )
 from dyntaskmas_nb.llm.dialects import Server, cached_tokens, counted, read_list, read_props
@@ -64,7 +65,12 @@ class Wire:
     def __init__(
         self, url: str, model: str | None, api_key: str | None, patience: Patience, extra: Mapping[str, Any]
     ) -> None:
-        if not url.startswith(("http://", "https://")):
+        try:
+            parts = urlsplit(url)
+            whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            parts, whole = urlsplit(""), False
+        if not whole:
             raise InvalidInput(f"{url!r} is no http address; give one such as http://127.0.0.1:8000/v1.")
         try:
             import openai
@@ -72,7 +78,6 @@ class Wire:
             raise MissingExtra(
                 "A model behind an address needs the openai package: pip install 'dyntaskmas_nb[openai]'."
             ) from error
-        parts = urlsplit(url)
         self._where = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))  # without password
         self._model, self._key, self._extra = model, api_key, dict(extra)
         self._patience = patience
@@ -87,6 +92,8 @@ class Wire:
         )
         self._props = url.rstrip("/").removesuffix("/v1") + "/props"
         self._finding_out = anyio.Lock()  # many requests begin at once; one of them asks
+        self._asked = 0  # how often that failed
+        self._failed: BackendError | None = None
         self._refused: set[str] = set()
         self.server: Server | None = None
 
@@ -108,13 +115,18 @@ class Wire:
             await client.close()
 
     async def find_out(self) -> None:
-        """Ask the server what it is, once."""
+        """Ask the server what it is, once; where that fails, it fails for all who wait for it."""
+        asked = self._asked
         async with self._finding_out:
-            if self.server is None:
-                try:
-                    self.server = await self._find_out()
-                except Exception as error:
-                    raise translate(error, self._where, self._key) from error
+            if self.server is not None:
+                return
+            if self._failed is not None and self._asked > asked:  # while this one waited
+                raise type(self._failed)(str(self._failed)) from self._failed
+            try:
+                self.server = await self._find_out()
+            except Exception as error:
+                self._asked, self._failed = self._asked + 1, translate(error, self._where, self._key)
+                raise self._failed from error
 
     async def call(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Send `request` once and yield what comes; closing the iterator closes the connection.
@@ -201,6 +213,11 @@ class Wire:
                 raise
             listed = None
         if (found := read_list(listed, self._model)) is None:
+            if not isinstance(listed, Mapping) or not isinstance(listed.get("data"), list):
+                raise BadRequest(
+                    f"{self._where} answers, but not as an OpenAI-compatible server. Check the port, and "
+                    "that the address ends as in …/v1."
+                )
             raise BadRequest(f"{self._where}: the server lists no model. Load one, or give its name.")
         if found.window is None and found.dialect.props:
             try:
@@ -219,7 +236,7 @@ class Wire:
         """Wait at most `seconds`."""
         with anyio.move_on_after(seconds):
             return await waiting
-        raise BackendTimeout(f"{self.name}: no {what} for {seconds:g} s. Is the server stuck or overloaded?")
+        raise Silent(f"{self.name}: no {what} for {seconds:g} s. Is the server stuck or overloaded?")
 
 
 def _body(request: Request) -> dict[str, Any]:

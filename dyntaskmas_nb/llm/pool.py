@@ -4,9 +4,9 @@ Who gets a request. Of the members that are well, the one with the fewest reques
 position. A session stays where it was last, since that member has its prefix, unless it has over `stay` more
 requests under way than the least busy one: then it moves there.
 
-Who is well. A member that raised `Unavailable`, `Overloaded` or `EngineDead` is left out for a second, twice
-as long each time up to a minute; then one request tries it. It is well again when it begins to answer, and
-its next pause is short again when an answer is whole.
+Who is well. A member that raised `Unavailable`, `Overloaded`, `EngineDead` or `Silent` is left out for a
+second, twice as long each time up to a minute; then one request tries it. It is well again when it begins to
+answer, and its next pause is short again when an answer is whole.
 
 A request that fails so before its first chunk goes to another member, to each at most once. After its first
 chunk it does not: what was said cannot be taken back. When nobody is left the last error is raised, one after
@@ -30,10 +30,10 @@ import anyio
 from anyio.lowlevel import RunVar, current_token
 
 from dyntaskmas_nb.core.task import check_count
-from dyntaskmas_nb.errors import BackendError, EngineDead, InvalidInput, Overloaded, Unavailable
+from dyntaskmas_nb.errors import BackendError, EngineDead, InvalidInput, Overloaded, Silent, Unavailable
 from dyntaskmas_nb.llm.protocol import Backend, Caps, Chunk, Request, guarded
 
-ILL = (Unavailable, Overloaded, EngineDead)
+ILL = (Unavailable, Overloaded, EngineDead, Silent)
 """What says that a member, not the request, is the reason. `OutOfMemory` is an `Overloaded`."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds

@@ -65,6 +65,8 @@ async def trial(backend: Backend, checks: Sequence[Check] = CHECKS) -> AsyncGene
             mark, said = Mark.FAILED, str(error)
         except BackendError as error:
             mark, said = Mark.FAILED, f"{type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001  a check that a strange answer breaks must not end the others
+            mark, said = Mark.FAILED, f"the check broke on what came: {type(error).__name__}: {error}"
         yield Verdict(check=check, mark=mark, said=said, seconds=anyio.current_time() - start)
         if index == 0 and mark is Mark.FAILED:
             return

@@ -119,7 +119,8 @@ async def structured(backend: Backend) -> str:
     schema = _object(n={"type": "integer", "minimum": 10, "maximum": 99}, fit={"type": "boolean"})
     done = await complete(backend, ask(backend, "How old are you?", tokens=64, json_schema=schema))
     value = _json(done.text)
-    if set(value) != {"n", "fit"} or type(value["fit"]) is not bool or not 10 <= value["n"] <= 99:
+    right = set(value) == {"n", "fit"} and type(value["n"]) is int and type(value["fit"]) is bool
+    if not right or not 10 <= value["n"] <= 99:
         raise Failed(f"Not valid under the schema: {done.text[:80]}")
     return f"Valid under the schema: {' '.join(done.text.split())[:60]}"
 

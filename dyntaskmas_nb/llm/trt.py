@@ -16,6 +16,7 @@ from __future__ import annotations
 import inspect
 import os
 import threading
+import weakref
 from collections.abc import AsyncGenerator
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ import anyio.to_thread
 
 from dyntaskmas_nb.errors import BackendError, ContextOverflow, EngineDead, MissingExtra, Unavailable
 from dyntaskmas_nb.llm.embedded.worker import Mailbox
+from dyntaskmas_nb.llm.once import Once
 from dyntaskmas_nb.llm.protocol import Caps, Chunk, Finish, Request, guarded
 from dyntaskmas_nb.llm.text import StopFilter, estimate_tokens
 
@@ -56,11 +58,12 @@ class TensorRT:
         self._module, self._model, self._window = tensorrt_llm, model, window
         self._make = partial(tensorrt_llm.LLM, model=model, **more)
         self._single = gpus == 1
-        self._lock = threading.Lock()  # guards _engine and _closed
+        self._once: Once[Any] = Once("dyntaskmas-tensorrt")
         self._exit = ExitStack()
         self._portal: Any = None
         self._engine: Any = None
-        self._closed = False
+        self._closed = threading.Event()
+        weakref.finalize(self, self._exit.close)
 
     @property
     def name(self) -> str:
@@ -84,10 +87,12 @@ class TensorRT:
         Raises `ContextOverflow` and `BadRequest` before anything is computed; `Unavailable` where the request
         failed; `EngineDead` where the engine could not be made, or was closed.
         """
-        if self._engine is None:
-            await anyio.to_thread.run_sync(self._start)
+        await self._once.get(self._start)
         mailbox = Mailbox()
-        task: Future[None] = self._portal.start_task_soon(self._answer, request, mailbox)
+        try:
+            task: Future[None] = self._portal.start_task_soon(self._answer, request, mailbox)
+        except RuntimeError:  # closed just now
+            raise self._dead() from None
         try:
             finish = None
             while finish is None:
@@ -99,7 +104,8 @@ class TensorRT:
 
     async def aclose(self) -> None:
         """End the engine and free the GPU; waiting and later calls raise `EngineDead`."""
-        await anyio.to_thread.run_sync(self._stop)
+        self._closed.set()
+        await anyio.to_thread.run_sync(self._exit.close)
 
     def _takes(self, name: str) -> bool:
         """Whether this release's `generate_async` takes an argument."""
@@ -107,35 +113,29 @@ class TensorRT:
 
     # -- on the engine's own loop ----------------------------------------------------------------------
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._closed:
-                raise EngineDead(f"{self.name} was closed. Make a new Kit to go on.")
-            if self._engine is not None:
-                return
-            if (
-                self._single
-            ):  # else it starts processes through MPI, which a notebook's kernel may not survive
-                os.environ.setdefault("TLLM_WORKER_USE_SINGLE_PROCESS", "1")
-            portal = self._exit.enter_context(anyio.from_thread.start_blocking_portal("asyncio"))
-            try:
-                self._engine = portal.call(self._make)
-            except Exception as error:  # whatever a driver, a checkpoint or MPI can raise
-                self._exit.close()
-                raise EngineDead(f"{self.name} could not be started: {error}") from error
-            self._portal = portal
+    def _dead(self) -> EngineDead:
+        return EngineDead(f"{self.name} was closed. Make a new Kit to go on.")
 
-    def _stop(self) -> None:
-        with self._lock:
-            engine, self._engine, self._closed = self._engine, None, True
-            if engine is not None:
-                self._portal.call(engine.shutdown)
-                self._portal.call(self._portal.stop, True)  # whoever waits gets EngineDead
+    def _start(self) -> None:
+        if self._closed.is_set():
+            raise self._dead()
+        if self._single:  # else it starts processes by MPI, which a notebook's kernel may not survive
+            os.environ.setdefault("TLLM_WORKER_USE_SINGLE_PROCESS", "1")
+        portal = self._exit.enter_context(anyio.from_thread.start_blocking_portal("asyncio"))
+        try:
+            self._engine = portal.call(self._make)
+        except Exception as error:
+            self._exit.close()
+            raise EngineDead(f"{self.name} could not be started: {error}") from error
+        self._exit.callback(portal.call, portal.stop, True)  # whoever waits gets EngineDead
+        self._exit.callback(portal.call, self._engine.shutdown)
+        self._portal = portal
+        if self._closed.is_set():  # meanwhile
             self._exit.close()
 
     async def _answer(self, request: Request, mailbox: Mailbox) -> None:
         """Put the chunks of one answer into `mailbox`, or the error that ended it."""
-        dead: BackendError = EngineDead(f"{self.name} was closed. Make a new Kit to go on.")
+        dead: BackendError = self._dead()
         output: Any = None
         try:
             prompt = self._prompt(request)

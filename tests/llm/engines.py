@@ -88,7 +88,8 @@ class Lent:
 
 def rows(backend: Any) -> int:
     """How many requests an engine of this process computes at this moment."""
-    scheduler = backend._worker._thread._args[0]  # its thread alone holds it
+    worker = backend._once.made if hasattr(backend, "_once") else backend._worker
+    scheduler = worker._thread._args[0]  # its thread alone holds it
     return len(scheduler._running)
 
 

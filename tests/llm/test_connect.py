@@ -66,6 +66,7 @@ def test_simulated_with_and_without_a_latency() -> None:
 
 
 def test_a_checkpoint_with_a_template_of_its_own_runs_on_torch(tmp_path: Path, tiny_folder: Path) -> None:
+    pytest.importorskip("torch", reason="needs dyntaskmas_nb[llama]")
     assert isinstance(connect(tiny_folder), EmbeddedLlama)
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "tokenizer.json").write_text('{"added_tokens": [{"content": "<|begin_of_text|>"}]}')
@@ -101,3 +102,16 @@ def test_every_gpu_gets_an_engine(
         assert {one._max_batch for one in backend._members} == {8}
         assert backend.name == f"{gpus} × hf:llama"
     assert ("no CUDA GPU" in caplog.text) == (gpus == 0)
+
+
+def test_without_torch_it_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra, match=r"dyntaskmas-nb\[llama\]"):
+        connect("hf:some/llama")
+
+
+@pytest.mark.parametrize("url", ["http://", "http:///v1", "http://localhost:abc/v1", "http://[::1/v1"])
+def test_half_an_address_is_refused(url: str) -> None:
+    pytest.importorskip("openai", reason="needs dyntaskmas_nb[openai]")
+    with pytest.raises(InvalidInput, match="is no http address"):
+        connect(url)

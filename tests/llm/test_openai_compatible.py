@@ -9,7 +9,9 @@ from contextlib import aclosing
 import pytest
 
 from dyntaskmas_nb.errors import BadRequest, ContextOverflow, InvalidOutput
+from dyntaskmas_nb.llm.connect import connect
 from dyntaskmas_nb.llm.embedded.engine import EmbeddedLlama
+from dyntaskmas_nb.llm.json_answer import unfenced
 from dyntaskmas_nb.llm.openai_compatible import OpenAICompatible
 from dyntaskmas_nb.llm.protocol import Chunk, complete
 from tests.llm.openai_server import Body, Handler, Server, ask, serve, whole
@@ -158,3 +160,19 @@ async def test_counts_and_stop_strings_hold_whatever_the_server_does(
     assert counted == Chunk(text="abcd efgh", finish="length", prompt_tokens=7, completion_tokens=5)
     assert (stopped.text, stopped.finish) == ("abc", "stop")
     assert (guessed.prompt_tokens, guessed.completion_tokens, guessed.estimated) == (3, 3, True)
+
+
+def test_a_long_fence_that_never_ends_is_read_at_once() -> None:
+    assert unfenced("```json" + "\n" * 50_000 + "x") == "```json" + "\n" * 50_000 + "x"
+    assert unfenced(' ```json\n{"n": 1}\n``` ') == unfenced('```\n{"n": 1}```') == '{"n": 1}'
+    assert unfenced("```") == "```"
+
+
+async def test_the_key_comes_from_the_kits_own_variable(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYNTASKMAS_API_KEY", "kits-own")
+    backend = connect(f"{server.url}#tiny")
+    await complete(backend, ask())
+    await backend.aclose()
+    assert set(server.keys) == {"Bearer kits-own"}

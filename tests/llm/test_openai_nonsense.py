@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 import anyio
 import pytest
 
-from dyntaskmas_nb.errors import BackendTimeout, Unavailable
+from dyntaskmas_nb.errors import BackendTimeout, BadRequest, Silent, Unavailable
 from dyntaskmas_nb.llm.openai_compatible import OpenAICompatible
 from dyntaskmas_nb.llm.openai_wire import Patience
 from dyntaskmas_nb.llm.protocol import Chunk, complete
@@ -171,3 +171,41 @@ def test_nonsense_is_unavailable(reply: Reply) -> None:
 def test_counts_that_are_none_are_estimated(counts: bytes) -> None:
     done = asked(after_the_list(HEAD + b"\r\n" + SAID + ENDED + b'data: {"usage": %s}\n\n' % counts))
     assert (done.text, done.estimated, done.completion_tokens) == ("So", True, 1)
+
+
+async def test_who_waits_for_a_silent_server_to_say_what_it_is_waits_once() -> None:
+    asked: list[str] = []
+    over = threading.Event()
+
+    def silent(_: socket.socket, path: str) -> None:
+        asked.append(path)
+        over.wait(HANG)
+
+    errors: list[BackendTimeout] = []
+    with raw_server(silent) as url:
+        backend = OpenAICompatible(url, patience=SHORT, retries=0)
+
+        async def one() -> None:
+            with pytest.raises(Silent, match="no list of models") as caught:
+                await complete(backend, ask(backend))
+            errors.append(caught.value)
+
+        with anyio.fail_after(HANG):
+            async with anyio.create_task_group() as group:
+                for _ in range(6):
+                    group.start_soon(one)
+        await backend.aclose()
+        over.set()
+    assert asked == ["/v1/models"]
+    assert len({id(error) for error in errors}) == 6
+
+
+async def test_a_page_that_is_no_such_server_says_so() -> None:
+    def page(peer: socket.socket, _: str) -> None:
+        peer.sendall(HEAD.replace(b"text/event-stream", b"text/html") + b"\r\n<html>Welcome</html>")
+
+    with raw_server(page) as url:
+        backend = OpenAICompatible(url, patience=SHORT, retries=0)
+        with pytest.raises(BadRequest, match="not as an OpenAI-compatible server"):
+            await complete(backend, ask(backend))
+        await backend.aclose()

@@ -20,13 +20,14 @@ from dyntaskmas_nb.errors import (
     InvalidInput,
     OutOfMemory,
     Overloaded,
+    Silent,
     Unavailable,
 )
 from dyntaskmas_nb.kit.kit import Kit
 from dyntaskmas_nb.llm.connect import connect
 from dyntaskmas_nb.llm.openai_compatible import OpenAICompatible
 from dyntaskmas_nb.llm.pool import SESSIONS, Pool
-from dyntaskmas_nb.llm.protocol import Caps, Message, Request, complete
+from dyntaskmas_nb.llm.protocol import Caps, Chunk, Message, Request, complete
 from dyntaskmas_nb.llm.simulated import Simulated, by_cost
 
 
@@ -429,3 +430,15 @@ def test_a_kit_takes_a_list_of_models() -> None:
         run = kit.start(plan)
         assert run.result() is not None
         assert run.status == "done"
+
+
+def test_a_silent_member_is_left_and_its_session_with_it() -> None:
+    class Quiet(Simulated):
+        async def stream(self, request: Request):  # type: ignore[no-untyped-def,override]
+            await anyio.sleep(1)
+            raise Silent("said nothing")
+            yield Chunk(text="")
+
+    pool = Pool([Quiet(), Simulated(by_cost(), lambda _: "good")])
+    requests = [(float(at), ask(f"t{at}", max_tokens=5, session="s")) for at in (0, 5, 10)]
+    assert played(pool, *requests) == ["good"] * 3

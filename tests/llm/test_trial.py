@@ -286,3 +286,18 @@ def test_the_trial_asks_one_check_after_the_other_and_times_it() -> None:
     assert (first.mark, first.seconds, first.bad) == (OK, 2.0, False)
     assert (second.mark, second.seconds, second.said) == (FAILED, 3.0, "BackendTimeout: too slow.")
     assert not second.bad
+
+
+def test_a_strange_answer_fails_its_check_and_no_other() -> None:
+    class Strange(Model):
+        def said(self, request: Request, chunk: Chunk) -> Chunk:
+            if request.json_schema is None:
+                return super().said(request, chunk)
+            return Chunk(
+                text='{"n": "42", "fit": true, "city": 7}',
+                finish="stop",
+                prompt_tokens=9,
+                completion_tokens=9,
+            )
+
+    assert found(Strange()) == {"JSON schema": Mark.FAILED, "Unicode": Mark.FAILED}

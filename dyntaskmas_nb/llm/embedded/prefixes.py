@@ -21,6 +21,9 @@ ROOM = 64 * 2**20
 WORTH = 16
 """Tokens in common from which copying beats computing."""
 
+STALE = 100
+"""Prompts after which a beginning that was not used counts as not needed: its run may be over."""
+
 MARKS = 8
 """Tokens of the chat template that may stand within a beginning beside those of its texts."""
 
@@ -32,6 +35,7 @@ class Prefix:
     tokens: tuple[int, ...]
     cache: Floats
     steps: float
+    used: int = 0
 
 
 class Prefixes:
@@ -40,9 +44,11 @@ class Prefixes:
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
         self._kept: list[Prefix] = []
+        self._turn = 0
 
     def longest(self, tokens: Sequence[int]) -> tuple[Floats | None, int]:
         """The cache that begins most like `tokens`, and how many positions of it hold for them."""
+        self._turn += 1
         best, most = None, WORTH - 1
         for prefix in self._kept:
             common = _common(prefix.tokens, tokens[:-1])  # the last is computed: its logits are wanted
@@ -52,6 +58,7 @@ class Prefixes:
             return None, 0
         self._kept.remove(best)
         self._kept.append(best)
+        best.used = self._turn
         return best.cache, most
 
     def size(self, tokens: Sequence[int], prefix_len: int) -> int:
@@ -62,9 +69,9 @@ class Prefixes:
 
     def keep(self, tokens: Sequence[int], cache: Floats, steps: int | None) -> None:
         """Keep a beginning, and drop others where there is no room for it."""
-        self._kept.append(Prefix(tuple(tokens), cache, math.inf if steps is None else steps))
+        self._kept.append(Prefix(tuple(tokens), cache, math.inf if steps is None else steps, self._turn))
         while len(self._kept) > 1 and sum(prefix.cache.nbytes for prefix in self._kept) > self._room:
-            self._kept.remove(max(self._kept[:-1], key=lambda prefix: prefix.steps))
+            self._kept.remove(max(self._kept[:-1], key=self._needed_in))
         if self._kept[-1].cache.nbytes > self._room:
             self._kept.clear()
 
@@ -73,6 +80,10 @@ class Prefixes:
         for prefix in self._kept:
             if prefix.tokens == tuple(tokens[: len(prefix.tokens)]):
                 prefix.steps = math.inf if steps is None else steps
+
+    def _needed_in(self, prefix: Prefix) -> float:
+        """In how many steps, as far as that still holds."""
+        return prefix.steps if self._turn - prefix.used < STALE else math.inf
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

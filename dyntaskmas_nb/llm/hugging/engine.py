@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from dyntaskmas_nb.errors import BadWeights, EngineDead, InvalidInput, MissingExtra
+from dyntaskmas_nb.errors import BadWeights, EngineDead, InvalidInput, MissingExtra, OutOfMemory
 from dyntaskmas_nb.llm.embedded.worker import Worker
+from dyntaskmas_nb.llm.once import Once
 from dyntaskmas_nb.llm.protocol import Caps, Chunk, Request, guarded
 
 if TYPE_CHECKING:
@@ -60,9 +61,8 @@ class TransformersLlama:
         self._path, self._device, self._dtype, self._int8 = path, device, dtype, int8
         self._max_batch, self._most = max_batch, window
         self._model, self._given = model, tokenizer
-        self._lock = threading.Lock()  # guards _worker and _closed
-        self._worker: Worker | None = None
-        self._closed = False
+        self._once: Once[Worker] = Once("dyntaskmas-load")
+        self._closed = threading.Event()
 
     @property
     def name(self) -> str:
@@ -86,9 +86,7 @@ class TransformersLlama:
         where the JSON schema could not be followed to its end; `OutOfMemory` where there was no room after
         all; `EngineDead` where it crashed or was closed.
         """
-        worker = self._worker
-        if worker is None:
-            worker = await anyio.to_thread.run_sync(self._start)
+        worker = await self._once.get(self._start)
         mailbox = worker.submit(request)
         try:
             finish = None
@@ -101,47 +99,52 @@ class TransformersLlama:
 
     async def aclose(self) -> None:
         """End the thread and free the memory; waiting and later calls raise `EngineDead`."""
-        with self._lock:
-            self._closed = True
-            worker, self._model = self._worker, None
-        if worker is not None:
+        self._closed.set()
+        self._model = None
+        if worker := self._once.made:
             await anyio.to_thread.run_sync(worker.stop)
 
     def _start(self) -> Worker:
-        """Read the model and start the thread, once."""
-        with self._lock:
-            if self._closed:
-                raise EngineDead(f"{self.name} was closed. Make a new Kit to go on.")
-            if self._worker is None:
-                self._worker = Worker(self._scheduler(), model=self.name)
-                weakref.finalize(self, self._worker.stop)  # also runs at interpreter exit
-            return self._worker
+        """Read the model and start the thread; seconds to minutes."""
+        dead = EngineDead(f"{self.name} was closed. Make a new Kit to go on.")
+        if self._closed.is_set():
+            raise dead
+        try:
+            worker = Worker(self._scheduler(), model=self.name)
+        except (MemoryError, _out_of_memory()) as error:
+            raise OutOfMemory(
+                f"{self.name} does not fit into memory: {error}. Choose a smaller model, or int8=True."
+            ) from error
+        weakref.finalize(self, worker.stop)  # also runs at interpreter exit
+        if self._closed.is_set():  # meanwhile
+            worker.stop()
+            raise dead
+        return worker
 
     def _scheduler(self) -> Any:
         """The model on its device, and what serves requests with it."""
         torch = _torch()
         from dyntaskmas_nb.llm.hugging.model import Llama
         from dyntaskmas_nb.llm.hugging.scheduler import Scheduler
-        from dyntaskmas_nb.llm.hugging.weights import check, take
+        from dyntaskmas_nb.llm.hugging.weights import take
 
-        check(self._config)
         gpu = torch.cuda.is_available() if self._device == "auto" else self._device.startswith("cuda")
         device = torch.device(("cuda" if gpu else "cpu") if self._device == "auto" else self._device)
         name = ("bfloat16" if gpu else "float32") if self._dtype == "auto" else self._dtype
         dtype = getattr(torch, name, None)
         if not isinstance(dtype, torch.dtype):
             raise InvalidInput(f'dtype={name!r} is none of torch\'s; choose "float32", "bfloat16" or "auto".')
-        tokens, model = self._tokens, self._model
+        window, tokens, model = self._window, self._tokens, self._model
         if model is None:
             model = _read("AutoModelForCausalLM", self._path, dtype=dtype)
         ours = self._model is None
         with torch.no_grad():
-            weights = take(model, device, dtype, positions=self._window + 512, int8=self._int8, consume=ours)
+            weights = take(model, device, dtype, positions=window + 512, int8=self._int8, consume=ours)
         self._model = None
-        llama = Llama(self._config, weights, window=self._window, max_batch=self._max_batch)
+        llama = Llama(self._config, weights, window=window, max_batch=self._max_batch)
         llama.warm()
         return Scheduler(
-            llama, tokens, window=self._window, max_batch=self._max_batch,
+            llama, tokens, window=window, max_batch=self._max_batch,
             overlap=gpu, exact=not gpu and dtype == torch.float32,
         )  # fmt: skip
 
@@ -151,6 +154,9 @@ class TransformersLlama:
 
     @cached_property
     def _window(self) -> int:
+        from dyntaskmas_nb.llm.hugging.weights import check
+
+        check(self._config)
         window = int(self._config.max_position_embeddings)
         return window if self._most is None else min(self._most, window)
 
@@ -190,6 +196,12 @@ def _torch() -> Any:
     return torch
 
 
+def _out_of_memory() -> type[Exception]:
+    """What torch raises where a GPU has no room."""
+    found: type[Exception] = _torch().OutOfMemoryError
+    return found
+
+
 def _read(kind: str, path: str | Path, **options: Any) -> Any:
     """`transformers.<kind>.from_pretrained(path)`; `BadWeights` where that fails."""
     _torch()
@@ -197,5 +209,5 @@ def _read(kind: str, path: str | Path, **options: Any) -> Any:
 
     try:
         return getattr(transformers, kind).from_pretrained(path, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:
         raise BadWeights(f"{path} is no checkpoint that transformers can read ({kind}): {error}") from error

@@ -16,11 +16,16 @@ WORTH = 16
 """Tokens in common from which copying beats computing."""
 
 
+STALE = 100
+"""Requests after which what nobody used counts as not needed: its run may be over."""
+
+
 class Left(NamedTuple):
-    """What a slot holds, and in how many steps of the graph it is needed again."""
+    """What a slot holds, in how many steps of the graph it is needed again, and since which request."""
 
     tokens: Sequence[int]
     steps: float
+    turn: int
 
 
 class Slots:
@@ -28,10 +33,11 @@ class Slots:
 
     def __init__(self) -> None:
         self._left: dict[int, Left] = {}
+        self._turn = 0
 
     def leave(self, slot: int, tokens: Sequence[int], steps: int | None) -> None:
         """Note that a request left `tokens` in `slot`."""
-        self._left[slot] = Left(tokens, math.inf if steps is None else steps)
+        self._left[slot] = Left(tokens, math.inf if steps is None else steps, self._turn)
 
     def move(self, source: int, target: int) -> None:
         """Note that the contents of a free slot are in another now."""
@@ -54,6 +60,7 @@ class Slots:
         `free` are the slots to choose from; `busy` tells what the others hold. The last token is never
         alike: its logits are wanted.
         """
+        self._turn += 1
         holds = {**busy, **{slot: left.tokens for slot, left in self._left.items()}}
         alike = {slot: common(held, tokens[:-1]) for slot, held in holds.items()}
         source = max(alike, key=alike.__getitem__, default=0)
@@ -66,9 +73,14 @@ class Slots:
             unused = (slot for slot in sorted(free) if slot not in self._left)
             target = next(unused, -1)
             if target < 0:
-                target = max(self._left, key=lambda slot: self._left[slot].steps)
+                target = max(self._left, key=self._needed_in)
         self._left.pop(target, None)
         return target, source if most else target, most
+
+    def _needed_in(self, slot: int) -> float:
+        """In how many steps, as far as that still holds."""
+        left = self._left[slot]
+        return left.steps if self._turn - left.turn < STALE else math.inf
 
 
 def common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -88,7 +88,10 @@ class HuggingTokens:
 
     def count(self, text: str) -> int:
         """Tokens of `text`, without those that a chat template adds."""
-        return len(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
+        try:
+            return len(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
+        except TypeError:  # what tokenizers makes of text that is not Unicode
+            raise BadRequest("A text holds half a surrogate pair, which is no text; remove it.") from None
 
     def decoder(self) -> Callable[[int], str]:
         """Every character as soon as it is whole; bytes that cannot be UTF-8 become U+FFFD."""

@@ -51,10 +51,14 @@ class Weights(NamedTuple):
 
 def check(config: Any) -> None:
     """Raise `BadWeights` for a model whose arithmetic is not Llama's."""
+    if config.model_type not in KINDS:
+        raise BadWeights(
+            f"This checkpoint cannot be computed here: its type is {config.model_type!r}, not one of "
+            f"{', '.join(KINDS)}. Serve it with vLLM."
+        )
     rotary = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
     sliding = getattr(config, "sliding_window", None)
     for problem, found in (
-        (f"its type is {config.model_type!r}, not one of {', '.join(KINDS)}", config.model_type not in KINDS),
         (f"hidden_act={config.hidden_act!r}, not 'silu'", config.hidden_act != "silu"),
         (f"rope_type={rotary!r}, not one of {', '.join(ROTARY)}", rotary not in ROTARY),
         (f"sliding_window={sliding}; only full attention is computed", bool(sliding)),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dyntaskmas_nb.llm.embedded.chat import ChatTokenizer
 from dyntaskmas_nb.llm.embedded.model import Llama
-from dyntaskmas_nb.llm.embedded.prefixes import MARKS, WORTH, Prefixes
+from dyntaskmas_nb.llm.embedded.prefixes import MARKS, STALE, WORTH, Prefixes
 from dyntaskmas_nb.llm.embedded.scheduler import Scheduler
 from dyntaskmas_nb.llm.protocol import Chunk, Message, Request
 
@@ -133,3 +133,13 @@ def test_a_request_says_for_how_long_its_beginning_is_kept(
     for steps in (3, 5):
         answers(scheduler, ask("Task one.", steps=steps))
         assert [prefix.steps for prefix in scheduler._prefixes._kept] == [steps]
+
+
+def test_what_nobody_uses_any_more_gives_way() -> None:
+    prefixes = Prefixes(room=2 * block(40).nbytes)
+    prefixes.keep(range(100, 140), block(40), 0)  # its run was cancelled
+    for _ in range(STALE):
+        prefixes.longest(range(900, 950))
+    prefixes.keep(range(200, 240), block(40), 5)
+    prefixes.keep(range(300, 340), block(40), 5)
+    assert [n for n in (100, 200, 300) if prefixes.longest(range(n, n + 50))[1]] == [200, 300]

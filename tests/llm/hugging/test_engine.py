@@ -13,7 +13,14 @@ from typing import Any
 import anyio
 import pytest
 
-from dyntaskmas_nb.errors import BadRequest, BadWeights, ContextOverflow, EngineDead, InvalidInput
+from dyntaskmas_nb.errors import (
+    BadRequest,
+    BadWeights,
+    ContextOverflow,
+    EngineDead,
+    InvalidInput,
+    OutOfMemory,
+)
 from dyntaskmas_nb.llm.hugging.engine import TransformersLlama
 from dyntaskmas_nb.llm.hugging.model import Llama
 from dyntaskmas_nb.llm.protocol import Message, Request, complete
@@ -84,7 +91,7 @@ async def test_closing_a_stream_frees_its_slot(backend: TransformersLlama) -> No
         await anext(all_)
     for _ in range(2):  # the engine obeys in order: by the second it has cancelled
         await complete(backend, ask(1))
-    worker = backend._worker
+    worker = backend._once.made
     assert worker is not None
     assert not worker._open
 
@@ -173,3 +180,32 @@ def test_wrong_arguments_name_the_field(tmp_path: Path, reference: Any, hf_token
     wrong = TransformersLlama(model=reference, tokenizer=hf_tokenizer, device="cpu", dtype="floor")
     with pytest.raises(InvalidInput, match="dtype='floor'"):
         anyio.run(complete, wrong, ask())
+
+
+@pytest.mark.parametrize("config", ['{"model_type": "gpt2"}', '{"model_type": "gemma3"}', "{", '{"a": 1}'])
+def test_other_models_are_refused_in_a_sentence(tmp_path: Path, config: str) -> None:
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(BadWeights, match=r"cannot be computed here|no checkpoint that transformers can read"):
+        _ = TransformersLlama(tmp_path).caps
+
+
+def test_damaged_weights_are_said_to_be(tmp_path: Path, reference: Any, hf_tokenizer: Any) -> None:
+    reference.save_pretrained(tmp_path)
+    hf_tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"not at all")
+    with pytest.raises(BadWeights, match="no checkpoint that transformers can read"):
+        anyio.run(complete, TransformersLlama(tmp_path, device="cpu"), ask())
+
+
+def test_a_model_that_does_not_fit_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, reference: Any, hf_tokenizer: Any
+) -> None:
+    def full(self: TransformersLlama) -> Any:
+        import torch
+
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(TransformersLlama, "_scheduler", full)
+    backend = TransformersLlama(model=reference, tokenizer=hf_tokenizer, device="cpu")
+    with pytest.raises(OutOfMemory, match="int8=True"):
+        anyio.run(complete, backend, ask())

@@ -14,7 +14,7 @@ from dyntaskmas_nb.errors import ContextOverflow, InvalidInput, OutOfMemory
 from dyntaskmas_nb.llm.hugging.draws import CLOSE, forbid, noise, words
 from dyntaskmas_nb.llm.hugging.model import Llama
 from dyntaskmas_nb.llm.hugging.scheduler import Scheduler
-from dyntaskmas_nb.llm.hugging.slots import Slots
+from dyntaskmas_nb.llm.hugging.slots import STALE, Slots
 from dyntaskmas_nb.llm.protocol import Chunk, Message, Request
 from tests.llm.hugging.conftest import Make, torch
 
@@ -310,6 +310,15 @@ def test_the_beginning_needed_last_is_given_up_first() -> None:
     assert slots.take([3] * 41, {0, 2, 3}, {}) == (3, 3, 40)  # a conversation that goes on
     assert slots.take([0] * 20 + [5] * 20, {0, 2}, {}) == (2, 0, 20)
     assert slots.take([0] * 15 + [5] * 20, {0, 5}, {}) == (5, 5, 0)  # too little to copy
+
+
+def test_what_nobody_used_for_long_is_given_up_before_what_is_needed() -> None:
+    slots, other = Slots(), [9] * 30
+    slots.leave(0, [0] * 40, 0)  # its run was cancelled
+    for _ in range(STALE):
+        slots.take(other, {5}, {})
+    slots.leave(1, [1] * 40, 3)
+    assert slots.take(other, {0, 1}, {})[0] == 0
 
 
 def test_higher_priority_is_admitted_first_then_the_older(make: Make) -> None:

@@ -63,3 +63,8 @@ def test_a_character_comes_when_it_is_whole(hf_tokens: HuggingTokens, hf_tokeniz
     assert "".join(pieces) == "né 京都"
     assert "" in pieces
     assert decode(hf_tokenizer.eos_token_id) == ""
+
+
+def test_half_a_surrogate_is_no_text(hf_tokens: HuggingTokens) -> None:
+    with pytest.raises(BadRequest, match="surrogate"):
+        hf_tokens.count("caf\udce9")
