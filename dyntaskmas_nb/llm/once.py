@@ -36,6 +36,8 @@ class Once(Generic[T]):
 
     async def get(self, make: Callable[[], T]) -> T:
         """Wait until it is made, by `make` if by nobody yet, in any event loop; raises what `make` raised."""
+        if (there := self.made) is not None:
+            return there
         with self._lock:
             future = self._future
             if future is None or (future.done() and future.exception() is not None):
@@ -43,7 +45,12 @@ class Once(Generic[T]):
                 work = threading.Thread(target=_work, args=(future, make), name=self._name, daemon=True)
                 work.start()
         made, loop = anyio.Event(), current_token().native_token
-        future.add_done_callback(lambda _: _soon(loop, made.set))
+
+        def tell(_: Future[T]) -> None:
+            with suppress(RuntimeError):  # who waited has left, and the loop with it
+                soon(loop, made.set)
+
+        future.add_done_callback(tell)
         await made.wait()
         if isinstance(error := future.exception(), BackendError):  # one of its own for each who waited
             raise type(error)(str(error)) from error
@@ -57,8 +64,7 @@ def _work(future: Future[T], make: Callable[[], T]) -> None:
         future.set_exception(error)
 
 
-def _soon(loop: Any, call: Callable[[], object]) -> None:
-    """Call it on an event loop of asyncio or trio; nothing happens where that has ended."""
-    asyncio = hasattr(loop, "call_soon_threadsafe")
-    with suppress(RuntimeError):
-        getattr(loop, "call_soon_threadsafe" if asyncio else "run_sync_soon")(call)
+def soon(loop: Any, call: Callable[..., object], *arguments: object) -> None:
+    """Have a loop of asyncio or trio call it, from any thread; `RuntimeError` where the loop has ended."""
+    asyncio = hasattr(loop, "call_soon_threadsafe")  # else trio's token
+    getattr(loop, "call_soon_threadsafe" if asyncio else "run_sync_soon")(call, *arguments)

@@ -116,7 +116,7 @@ class TensorRT:
     def _dead(self) -> EngineDead:
         return EngineDead(f"{self.name} was closed. Make a new Kit to go on.")
 
-    def _start(self) -> None:
+    def _start(self) -> Any:
         if self._closed.is_set():
             raise self._dead()
         if self._single:  # else it starts processes by MPI, which a notebook's kernel may not survive
@@ -132,6 +132,7 @@ class TensorRT:
         self._portal = portal
         if self._closed.is_set():  # meanwhile
             self._exit.close()
+        return self._engine
 
     async def _answer(self, request: Request, mailbox: Mailbox) -> None:
         """Put the chunks of one answer into `mailbox`, or the error that ended it."""

@@ -88,8 +88,7 @@ class Lent:
 
 def rows(backend: Any) -> int:
     """How many requests an engine of this process computes at this moment."""
-    worker = backend._once.made if hasattr(backend, "_once") else backend._worker
-    scheduler = worker._thread._args[0]  # its thread alone holds it
+    scheduler = backend._once.made._thread._args[0]  # its thread alone holds it
     return len(scheduler._running)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dyntaskmas_nb.llm.embedded.checkpoint import LlamaConfig, read_config, read
 from dyntaskmas_nb.llm.embedded.model import Llama
 from dyntaskmas_nb.llm.embedded.scheduler import Scheduler
 from dyntaskmas_nb.llm.embedded.worker import Worker
+from dyntaskmas_nb.llm.once import Once
 from dyntaskmas_nb.llm.protocol import Caps, Chunk, Request, guarded
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -50,9 +52,8 @@ class EmbeddedLlama:
             raise InvalidInput(f"max_batch={max_batch}; it must be at least 1.")
         self._folder = SHIPPED if path is None else Path(path)
         self._max_batch = max_batch
-        self._lock = threading.Lock()  # guards _worker and _closed
-        self._worker: Worker | None = None
-        self._closed = False
+        self._once: Once[Worker] = Once("dyntaskmas-load")
+        self._closed = threading.Event()
 
     @property
     def name(self) -> str:
@@ -78,38 +79,30 @@ class EmbeddedLlama:
         Raises `BadRequest`, `ContextOverflow` and `BadWeights` before anything is computed; `InvalidOutput`
         where the JSON schema could not be followed to its end; `EngineDead` where it crashed or was closed.
         """
-        worker = self._worker
-        if worker is None:
-            worker = await anyio.to_thread.run_sync(self._start)
-        mailbox = worker.submit(request)
-        try:
-            finish = None
-            while finish is None:
-                chunk = await mailbox.get()
-                finish = chunk.finish
+        worker = await self._once.get(self._start)
+        async with aclosing(worker.answer(request)) as chunks:
+            async for chunk in chunks:
                 yield chunk
-        finally:
-            worker.cancel(mailbox)
 
     async def aclose(self) -> None:
         """End the thread and free the memory; waiting and later calls raise `EngineDead`."""
-        with self._lock:
-            self._closed = True
-            worker = self._worker
-        if worker is not None:
+        self._closed.set()
+        if worker := self._once.made:
             await anyio.to_thread.run_sync(worker.stop)
 
     def _start(self) -> Worker:
-        """Read the model and start the thread, once."""
-        with self._lock:
-            if self._closed:
-                raise EngineDead("The embedded model was closed. Make a new Kit to go on.")
-            if self._worker is None:
-                model = Llama(self._config, read_weights(self._folder, self._config))
-                threads = 1 if self._config.hidden_size <= SMALL else None
-                self._worker = Worker(Scheduler(model, self._tokenizer, self._max_batch), threads)
-                weakref.finalize(self, self._worker.stop)  # also runs at interpreter exit
-            return self._worker
+        """Read the model and start the thread."""
+        dead = EngineDead("The embedded model was closed. Make a new Kit to go on.")
+        if self._closed.is_set():
+            raise dead
+        model = Llama(self._config, read_weights(self._folder, self._config))
+        threads = 1 if self._config.hidden_size <= SMALL else None
+        worker = Worker(Scheduler(model, self._tokenizer, self._max_batch), threads)
+        weakref.finalize(self, worker.stop)  # also runs at interpreter exit
+        if self._closed.is_set():  # meanwhile
+            worker.stop()
+            raise dead
+        return worker
 
     @cached_property
     def _config(self) -> LlamaConfig:

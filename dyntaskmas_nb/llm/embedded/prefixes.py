@@ -51,9 +51,9 @@ class Prefixes:
         self._turn += 1
         best, most = None, WORTH - 1
         for prefix in self._kept:
-            common = _common(prefix.tokens, tokens[:-1])  # the last is computed: its logits are wanted
-            if common > most:
-                best, most = prefix, common
+            alike = common(prefix.tokens, tuple(tokens[:-1]))  # the last is computed: its logits are wanted
+            if alike > most:
+                best, most = prefix, alike
         if best is None:
             return None, 0
         self._kept.remove(best)
@@ -86,8 +86,19 @@ class Prefixes:
         return prefix.steps if self._turn - prefix.used < STALE else math.inf
 
 
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens both begin with."""
-    return next(
-        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
-    )
+def common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with.
+
+    Examples
+    --------
+    >>> common([1, 2, 3, 4], [1, 2, 9]), common([], [1]), common([5], [5, 6])
+    (2, 0, 1)
+    """
+    low, high = 0, min(len(one), len(other))
+    while low < high:  # by halves: slices are compared faster than tokens
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -14,7 +14,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Protocol
 
@@ -22,6 +22,7 @@ import anyio
 import anyio.lowlevel
 
 from dyntaskmas_nb.errors import BackendError, EngineDead
+from dyntaskmas_nb.llm.once import soon
 from dyntaskmas_nb.llm.protocol import Chunk, Request
 
 _TURN = threading.Lock()
@@ -40,7 +41,7 @@ class Mailbox:
         """Leave something, from any thread; nothing happens where the stream's loop has ended."""
         self.items.append(item)
         with suppress(RuntimeError):
-            _soon(self.loop, [self])
+            soon(self.loop, _wake, [self])
 
     async def get(self) -> Chunk:
         """Wait for the next chunk; raises the error the engine left instead."""
@@ -90,6 +91,18 @@ class Worker:
             target=self._run, args=(scheduler,), name="dyntaskmas-llama", daemon=True
         )
         self._thread.start()
+
+    async def answer(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Yield the answer as it is computed; closing the iterator frees what the request holds."""
+        mailbox = self.submit(request)
+        try:
+            finish = None
+            while finish is None:
+                chunk = await mailbox.get()
+                finish = chunk.finish
+                yield chunk
+        finally:
+            self.cancel(mailbox)
 
     def submit(self, request: Request) -> Mailbox:
         """Queue `request`, on the loop that will read the mailbox; raises `EngineDead` when the engine is."""
@@ -166,16 +179,10 @@ class Worker:
                     self._open.discard(mailbox)
         for loop, mailboxes in readers.items():
             try:
-                _soon(loop, mailboxes)
+                soon(loop, _wake, mailboxes)
             except RuntimeError:
                 for mailbox in mailboxes:
                     self.cancel(mailbox)
-
-
-def _soon(loop: object, mailboxes: Iterable[Mailbox]) -> None:
-    """Wake streams on their loop; `RuntimeError` where it has ended."""
-    asyncio = hasattr(loop, "call_soon_threadsafe")  # else trio's token
-    getattr(loop, "call_soon_threadsafe" if asyncio else "run_sync_soon")(_wake, mailboxes)
 
 
 def _wake(mailboxes: Iterable[Mailbox]) -> None:

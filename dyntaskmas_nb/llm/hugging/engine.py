@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,15 +88,9 @@ class TransformersLlama:
         all; `EngineDead` where it crashed or was closed.
         """
         worker = await self._once.get(self._start)
-        mailbox = worker.submit(request)
-        try:
-            finish = None
-            while finish is None:
-                chunk = await mailbox.get()
-                finish = chunk.finish
+        async with aclosing(worker.answer(request)) as chunks:
+            async for chunk in chunks:
                 yield chunk
-        finally:
-            worker.cancel(mailbox)
 
     async def aclose(self) -> None:
         """End the thread and free the memory; waiting and later calls raise `EngineDead`."""

@@ -12,12 +12,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-WORTH = 16
-"""Tokens in common from which copying beats computing."""
-
-
-STALE = 100
-"""Requests after which what nobody used counts as not needed: its run may be over."""
+from dyntaskmas_nb.llm.embedded.prefixes import STALE, WORTH, common
 
 
 class Left(NamedTuple):
@@ -81,21 +76,3 @@ class Slots:
         """In how many steps, as far as that still holds."""
         left = self._left[slot]
         return left.steps if self._turn - left.turn < STALE else math.inf
-
-
-def common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens both begin with.
-
-    Examples
-    --------
-    >>> common([1, 2, 3, 4], [1, 2, 9]), common([], [1]), common([5], [5, 6])
-    (2, 0, 1)
-    """
-    low, high = 0, min(len(one), len(other))
-    while low < high:  # by halves: slices are compared faster than tokens
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

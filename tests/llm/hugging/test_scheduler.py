@@ -11,10 +11,11 @@ import pytest
 
 import dyntaskmas_nb.llm.hugging.scheduler as module
 from dyntaskmas_nb.errors import ContextOverflow, InvalidInput, OutOfMemory
+from dyntaskmas_nb.llm.embedded.prefixes import STALE
 from dyntaskmas_nb.llm.hugging.draws import CLOSE, forbid, noise, words
 from dyntaskmas_nb.llm.hugging.model import Llama
 from dyntaskmas_nb.llm.hugging.scheduler import Scheduler
-from dyntaskmas_nb.llm.hugging.slots import STALE, Slots
+from dyntaskmas_nb.llm.hugging.slots import Slots
 from dyntaskmas_nb.llm.protocol import Chunk, Message, Request
 from tests.llm.hugging.conftest import Make, torch
 
